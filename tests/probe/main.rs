@@ -1,0 +1,172 @@
+//! The probe: the command that the checks run inside of a container.
+//!
+//! It does as it is told and nothing else: the judge writes one order a line to its standard input,
+//! and the probe answers each with one line on its standard output. Whether the container holds is
+//! never decided here: the judge looks at this process through the kernel, from the outside.
+//!
+//! It is linked statically and needs no file besides itself, so it runs in an empty root. And it has
+//! no Rust `main`: before that one runs, Rust's runtime ignores SIGPIPE, handles SIGSEGV and opens
+//! closed standard descriptors, and all that is what the judge wants to see untouched.
+//!
+//! | order | does | answer |
+//! |---|---|---|
+//! | `exit N` | exits with status N | |
+//! | `raise N` | sends itself signal N | |
+//! | `catch N` | from now on announces signal N with a line `signal N` | `ok` |
+//! | `chdir P`, `mkdir P`, `chroot P`, `unlink P` | that system call | `ok` or `errno N` |
+//! | `mount P` | mounts a tmpfs on P | `ok` or `errno N` |
+//! | `read P` | reads 16 bytes from P | `ok HEX` or `errno N` |
+//! | `write P TEXT` | writes TEXT to P, which it makes if it must | `ok` or `errno N` |
+//! | `tty` | opens a pseudo-terminal through /dev/ptmx and its other end | `ok NUMBER` or `errno N` |
+//! | `orphan` | leaves a sleeping process behind | `ok` or `errno N` |
+//! | `hostname` | asks for the host name | `ok NAME` or `errno N` |
+
+#![no_main]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::AsRawFd;
+use std::process;
+
+// The probe has no dependencies, so it declares what it calls of the C library by itself.
+unsafe extern "C" {
+    safe fn fork() -> c_int;
+    safe fn pause() -> c_int;
+    safe fn raise(signal: c_int) -> c_int;
+    safe fn signal(signal: c_int, handler: usize) -> usize;
+    safe fn setsid() -> c_int;
+    fn chdir(path: *const c_char) -> c_int;
+    fn chroot(path: *const c_char) -> c_int;
+    fn mkdir(path: *const c_char, mode: u32) -> c_int;
+    fn unlink(path: *const c_char) -> c_int;
+    fn mount(
+        source: *const c_char,
+        target: *const c_char,
+        kind: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
+    fn gethostname(name: *mut c_char, length: usize) -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_int) -> c_int;
+    fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
+}
+
+const TIOCGPTN: c_ulong = 0x8004_5430;
+const TIOCSPTLCK: c_ulong = 0x4004_5431;
+
+/// # Safety
+/// Called once, by the C library, with the `argc` arguments of execve(2) in `argv`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    // The first argument is a word by which the judge recognises this run; the others are its own affair.
+    // SAFETY: with `argc` above 1 `argv[1]` is a C string, which lives as long as the process.
+    let nonce = if argc > 1 { unsafe { CStr::from_ptr(*argv.add(1)) } } else { c"" };
+    answer(&format!("ready {}", nonce.to_string_lossy()));
+    for order in io::stdin().lock().lines() {
+        let Ok(order) = order else { break };
+        let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
+        match obey(verb, rest) {
+            Ok(text) if text.is_empty() => answer("ok"),
+            Ok(text) => answer(&format!("ok {text}")),
+            Err(error) => answer(&format!("errno {}", error.raw_os_error().unwrap_or(0))),
+        }
+    }
+    0
+}
+
+fn answer(line: &str) {
+    // Nobody may be listening any more: that is the judge's affair.
+    let _ = writeln!(io::stdout(), "{line}");
+    let _ = io::stdout().flush();
+}
+
+fn obey(verb: &str, rest: &str) -> io::Result<String> {
+    let path = || CString::new(rest).map_err(io::Error::from);
+    match verb {
+        "exit" => process::exit(number(rest)?),
+        "raise" => check(raise(number(rest)?)),
+        "catch" => {
+            signal(number(rest)?, announce as extern "C" fn(c_int) as usize);
+            Ok(String::new())
+        }
+        // SAFETY (these five): each path is a C string that lives until the call has returned.
+        "chdir" => check(unsafe { chdir(path()?.as_ptr()) }),
+        "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
+        "chroot" => check(unsafe { chroot(path()?.as_ptr()) }),
+        "unlink" => check(unsafe { unlink(path()?.as_ptr()) }),
+        "mount" => check(unsafe {
+            let tmpfs = c"tmpfs".as_ptr();
+            mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
+        }),
+        "read" => {
+            let mut bytes = [0; 16];
+            let count = File::open(rest)?.read(&mut bytes)?;
+            Ok(bytes[..count].iter().map(|byte| format!("{byte:02x}")).collect())
+        }
+        "write" => {
+            let (path, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+            file.write_all(text.as_bytes())?;
+            Ok(String::new())
+        }
+        "tty" => open_terminal(),
+        "orphan" => orphan(),
+        "hostname" => hostname(),
+        _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
+    }
+}
+
+fn number(text: &str) -> io::Result<c_int> {
+    text.parse().map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn check(result: c_int) -> io::Result<String> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(String::new()) }
+}
+
+/// A signal handler: only calls what signal-safety(7) allows.
+extern "C" fn announce(signal: c_int) {
+    let line = [b's', b'i', b'g', b'n', b'a', b'l', b' ', digit(signal / 10), digit(signal % 10), b'\n'];
+    // SAFETY: `line` lives until the call has returned.
+    unsafe { write(1, line.as_ptr().cast(), line.len()) };
+}
+
+fn digit(value: c_int) -> u8 {
+    b'0' + u8::try_from(value).unwrap_or(0)
+}
+
+/// What a terminal emulator does, see pts(4).
+fn open_terminal() -> io::Result<String> {
+    let open = |path: &str| OpenOptions::new().read(true).write(true).open(path);
+    let ptmx = open("/dev/ptmx")?;
+    let (mut unlocked, mut index) = (0, 0);
+    // SAFETY: both requests read or write one int, and both ints live until the calls have returned.
+    check(unsafe { ioctl(ptmx.as_raw_fd(), TIOCSPTLCK, &raw mut unlocked) })?;
+    // SAFETY: as above.
+    check(unsafe { ioctl(ptmx.as_raw_fd(), TIOCGPTN, &raw mut index) })?;
+    open(&format!("/dev/pts/{index}"))?;
+    Ok(index.to_string())
+}
+
+/// A child in a session of its own, which nobody will wait for.
+fn orphan() -> io::Result<String> {
+    match fork() {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            setsid();
+            loop {
+                pause();
+            }
+        }
+        _ => Ok(String::new()),
+    }
+}
+
+fn hostname() -> io::Result<String> {
+    let mut name = [0; 65];
+    // SAFETY: the kernel writes at most 64 bytes, so a NUL stays at the end of `name`.
+    check(unsafe { gethostname(name.as_mut_ptr(), 64) })?;
+    // SAFETY: `name` ends with the NUL of above and lives as long as the reference.
+    Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+}

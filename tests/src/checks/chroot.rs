@@ -1,0 +1,102 @@
+//! Step 01: the command's `/` is another directory.
+
+use std::fs;
+
+use super::Check;
+use super::fork_exec::{has_status, refuses, runs};
+use crate::judge::trial::Trial;
+use crate::judge::verdict::{Held, expect};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "chroot/root-is-rootfs",
+        asserts: "The root directory of the command is ROOTFS.",
+        read: "chroot(2)",
+        holds: root_is_rootfs,
+    },
+    Check {
+        name: "chroot/working-directory-is-root",
+        asserts: "The command starts in `/`, not in a directory outside.",
+        read: "chroot(2): the call does not change the working directory",
+        holds: working_directory_is_root,
+    },
+    Check {
+        name: "chroot/dotdot-stays-inside",
+        asserts: "`..` does not lead out.",
+        read: "chroot(2) and path_resolution(7)",
+        holds: dotdot_stays_inside,
+    },
+    Check {
+        name: "chroot/command-is-looked-up-inside",
+        asserts: "The command is searched for in ROOTFS, not on the host.",
+        read: "execvp(3): PATH is searched in whatever root the process has",
+        holds: command_is_looked_up_inside,
+    },
+    Check {
+        name: "chroot/bad-rootfs-is-125",
+        asserts: "A ROOTFS that is no directory gives status 125 and one line that names it.",
+        read: "ENOENT and ENOTDIR in chroot(2)",
+        holds: bad_rootfs_is_125,
+    },
+];
+
+fn root_is_rootfs(trial: &Trial) -> Held {
+    let agent = trial.start().agent()?;
+    let (root, due) = (agent.command.root()?, trial.rootfs_id()?);
+    expect(root == due, "/proc/PID/root of the command is ROOTFS", || {
+        format!("ROOTFS is {due:?}, the root is {root:?}")
+    })
+}
+
+fn working_directory_is_root(trial: &Trial) -> Held {
+    let agent = trial.start().agent()?;
+    let (cwd, due) = (agent.command.cwd()?, trial.rootfs_id()?);
+    expect(cwd == due, "/proc/PID/cwd of the command is ROOTFS", || {
+        format!("ROOTFS is {due:?}, the working directory is {cwd:?}")
+    })
+}
+
+fn dotdot_stays_inside(trial: &Trial) -> Held {
+    let mut agent = trial.start().agent()?;
+    agent.must("chdir ../../../../../../../..")?;
+    let (cwd, due) = (agent.command.cwd()?, trial.rootfs_id()?);
+    expect(cwd == due, "after `chdir ../../..` /proc/PID/cwd is still ROOTFS", || {
+        format!("ROOTFS is {due:?}, the working directory is {cwd:?}")
+    })
+}
+
+fn command_is_looked_up_inside(trial: &Trial) -> Held {
+    runs(trial)?;
+    // A program that only the host has, in a directory that is in PATH.
+    let dir = trial.rootfs.with_file_name("host-only");
+    let name = trial.word();
+    fs::create_dir(&dir)
+        .and_then(|()| fs::copy(trial.outside("checks/probe"), dir.join(&name)))
+        .map_err(anyhow::Error::from)?;
+    for command in [dir.join(&name), name.into()] {
+        let start = trial.start().variable("PATH", format!("{}:/checks", dir.display()));
+        let ending = start.command([&command]).finish()?;
+        has_status(&ending, &[127], &format!("{}, which only the host has,", command.display()))?;
+    }
+    let start = trial.start().variable("PATH", "/nowhere:/checks");
+    let ending = start.command(["probe", "by-name"]).finish()?;
+    has_status(&ending, &[0], "`probe`, which ROOTFS has in PATH,")?;
+    expect(ending.stdout == b"ready by-name\n", "`probe` is found in PATH inside", || {
+        format!("standard output {:?}", String::from_utf8_lossy(&ending.stdout))
+    })
+}
+
+fn bad_rootfs_is_125(trial: &Trial) -> Held {
+    runs(trial)?;
+    let absent = trial.rootfs.with_file_name(trial.word());
+    for (path, what) in [(absent, "a missing"), (trial.outside("checks/probe"), "a file as")] {
+        let ending = trial.start().rootfs(&path).command([trial.inside("probe")]).finish()?;
+        refuses(&ending, &format!("{what} ROOTFS"))?;
+        let (line, name) = (String::from_utf8_lossy(&ending.stderr), path.display().to_string());
+        expect(line.contains(&name), "the line on standard error names the ROOTFS", || {
+            format!("{line:?} does not contain {name}")
+        })?;
+    }
+    let ending = trial.start().finish()?;
+    refuses(&ending, "a ROOTFS without a COMMAND")
+}

@@ -1,0 +1,105 @@
+//! The eight kinds of namespaces (namespaces(7)), and what may keep a user from having one.
+
+use super::{
+    Finding,
+    trial::{Privilege, become_root, in_child},
+};
+use nix::{
+    errno::Errno,
+    sched::CloneFlags,
+    unistd::{getpid, sethostname},
+};
+use std::{fs, path::Path};
+
+/// A namespace's name in `/proc/self/ns`, its flag, and what it gives to its processes.
+type Namespace = (&'static str, CloneFlags, &'static str);
+
+/// All but `user`, which is tried apart, in the order of the steps.
+const NAMESPACES: [Namespace; 7] = [
+    ("mnt", CloneFlags::CLONE_NEWNS, "mount table"),
+    ("uts", CloneFlags::CLONE_NEWUTS, "host name"),
+    ("ipc", CloneFlags::CLONE_NEWIPC, "message queues and shared memory"),
+    ("pid", CloneFlags::CLONE_NEWPID, "process ids"),
+    ("net", CloneFlags::CLONE_NEWNET, "network"),
+    // nix has no name for it.
+    ("time", CloneFlags::from_bits_retain(libc::CLONE_NEWTIME), "clocks"),
+    ("cgroup", CloneFlags::CLONE_NEWCGROUP, "view of the cgroups"),
+];
+
+/// Makes one of each, as the caller.
+pub fn examine(privilege: Privilege) -> Vec<Finding> {
+    let mut findings = vec![user()];
+    for (name, flag, gives) in NAMESPACES {
+        let title = format!("{name} namespace");
+        findings.push(match in_child(|| privilege.unshare(flag).and_then(|()| use_it(flag))) {
+            Ok(()) => Finding::ok(title, format!("can have its own {gives}")),
+            Err(errno) => Finding::missing(title, reason(errno), fix(name, privilege)),
+        });
+    }
+    findings
+}
+
+/// A security module may grant the namespace and refuse every use of it.
+fn use_it(flag: CloneFlags) -> nix::Result<()> {
+    match flag {
+        CloneFlags::CLONE_NEWUTS => sethostname("doctor"),
+        // The next child is the first process of the namespace.
+        CloneFlags::CLONE_NEWPID => in_child(|| match getpid().as_raw() {
+            1 => Ok(()),
+            _ => Err(Errno::ENOTSUP),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn user() -> Finding {
+    let title = "user namespace";
+    let trial = in_child(|| become_root().and_then(|()| {
+        Privilege::Root.unshare(CloneFlags::CLONE_NEWUTS)?;
+        sethostname("doctor")
+    }));
+    match trial {
+        Ok(()) => Finding::ok(title, "can be root of one"),
+        Err(errno) => Finding::missing(title, reason(errno), forbidden_by()),
+    }
+}
+
+fn reason(errno: Errno) -> String {
+    format!("cannot have one: {}", errno.desc())
+}
+
+fn fix(name: &str, privilege: Privilege) -> String {
+    if !Path::new("/proc/self/ns").join(name).exists() {
+        "boot a kernel of a distribution: this one was built without it".into()
+    } else if privilege == Privilege::UserNamespace {
+        "run as root, or see to the user namespace above".into()
+    } else {
+        IN_A_CONTAINER.into()
+    }
+}
+
+const IN_A_CONTAINER: &str = "leave this container, or start it with --privileged";
+
+/// What keeps the caller from making a user namespace, and what to do about it.
+fn forbidden_by() -> String {
+    let set = |name: &str, value: &str| format!("sudo sysctl -w {name}={value}");
+    if !Path::new("/proc/self/ns/user").exists() {
+        "boot a kernel of a distribution: this one was built without it".into()
+    } else if sysctl("kernel/unprivileged_userns_clone") == Some(0) {
+        set("kernel.unprivileged_userns_clone", "1")
+    } else if sysctl("user/max_user_namespaces") == Some(0) {
+        set("user.max_user_namespaces", "15000")
+    } else if sysctl("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+        // Ubuntu since 23.10: only programs with a profile that grants it.
+        set("kernel.apparmor_restrict_unprivileged_userns", "0") + " (until the next boot)"
+    } else if super::host::seccomp_filtered() {
+        format!("{IN_A_CONTAINER} or --security-opt seccomp=unconfined: a filter is on us")
+    } else {
+        "look for what forbids it: a security module, or a chroot that we are in".into()
+    }
+}
+
+fn sysctl(path: &str) -> Option<u32> {
+    let value = fs::read_to_string(Path::new("/proc/sys").join(path)).ok()?;
+    value.trim().parse().ok()
+}

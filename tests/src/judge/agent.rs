@@ -1,0 +1,121 @@
+//! The probe, running as the container's command, and the orders that it takes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use nix::errno::Errno;
+
+use super::kernel::Process;
+use super::program::{Ending, PATIENCE, Run, Start};
+use super::verdict::{Broken, broken};
+
+/// A container whose command is the probe, waiting for orders.
+pub struct Agent<'t> {
+    pub run: Run<'t>,
+    /// The probe itself, as the kernel sees it from outside.
+    pub command: Process<'t>,
+}
+
+impl<'t> Start<'t> {
+    /// Starts the step with the probe as its command, and waits until the probe runs.
+    pub fn agent(self) -> Result<Agent<'t>, Broken> {
+        self.agent_with::<&str>(&[])
+    }
+
+    /// The same, with further arguments for the probe.
+    pub fn agent_with<A: AsRef<std::ffi::OsStr>>(
+        self,
+        arguments: &[A],
+    ) -> Result<Agent<'t>, Broken> {
+        let trial = self.trial();
+        let nonce = trial.word();
+        let mut words = vec![trial.inside("probe").into_os_string(), nonce.clone().into()];
+        words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
+        let mut run = self.command(words).spawn()?;
+        let ready = run.stdout.line(PATIENCE)?;
+        if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
+            return never_ran(&mut run, ready.as_deref());
+        }
+        let mut processes = Process::running(trial.host, trial.probe, &nonce)?;
+        match processes.pop() {
+            Some(command) if processes.is_empty() => Ok(Agent { run, command }),
+            Some(_) => broken(
+                "the step runs the command once",
+                format!("{} processes run it", processes.len() + 1),
+            ),
+            None => broken(
+                "the step runs the command that it was given",
+                "the output of that command came, but no process of this host runs its program",
+            ),
+        }
+    }
+}
+
+fn never_ran<'t>(run: &mut Run<'t>, line: Option<&str>) -> Result<Agent<'t>, Broken> {
+    let expected = "the step runs the command, with its standard output";
+    run.close_stdin();
+    let said = match line {
+        Some(line) => format!("the first line of standard output was {line:?}"),
+        None => format!("nothing came on standard output; on standard error: {:?}", run.stderr.rest()?),
+    };
+    match run.end(Duration::from_millis(500)) {
+        Ok(ending) => broken(expected, format!("{said}; it ended with status {}", ending.status)),
+        Err(_) => broken(expected, format!("{said}; it still runs")),
+    }
+}
+
+impl Agent<'_> {
+    /// Gives an order and returns the answer: the text after `ok`, or the kernel's reason.
+    pub fn order(&mut self, order: &str) -> Result<Result<String, Errno>, Broken> {
+        self.run.write_line(order)?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(line) = self.next_line(deadline)? {
+            if let Some(number) = line.strip_prefix("errno ") {
+                return Ok(Err(Errno::from_raw(number.parse().unwrap_or(0))));
+            }
+            if let Some(text) = line.strip_prefix("ok") {
+                return Ok(Ok(text.trim_start().to_owned()));
+            }
+        }
+        broken(
+            "the command's standard input and output are the caller's",
+            format!("no answer to the order `{order}`: {:?}", self.run.stderr.rest()?),
+        )
+    }
+
+    /// Gives an order that must succeed for the check to make sense.
+    pub fn must(&mut self, order: &str) -> Result<String, Broken> {
+        let answer = self.order(order)?;
+        answer.or_else(|errno| {
+            broken(format!("`{order}` succeeds inside"), format!("the kernel said {errno}"))
+        })
+    }
+
+    /// Waits for the line `text`; false if it does not come.
+    pub fn hears(&mut self, text: &str, limit: Duration) -> Result<bool, Broken> {
+        let deadline = Instant::now() + limit;
+        while let Some(line) = self.next_line(deadline)? {
+            if line == text {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Orders the command to exit with `status`, and waits for the end of the step.
+    pub fn exit(mut self, status: i32) -> Result<Ending, Broken> {
+        self.run.write_line(&format!("exit {status}"))?;
+        self.ending()
+    }
+
+    /// Waits for the end of the step, which must come.
+    pub fn ending(&mut self) -> Result<Ending, Broken> {
+        self.run.end(PATIENCE).or_else(|error| {
+            broken("the step ends when its command has ended", format!("{error:#}"))
+        })
+    }
+
+    fn next_line(&mut self, deadline: Instant) -> Result<Option<String>> {
+        self.run.stdout.line(deadline.saturating_duration_since(Instant::now()))
+    }
+}

@@ -1,0 +1,265 @@
+//! What the kernel says of a process, read from outside of the container.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{FileStat, Mode, fstatat, stat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::mountinfo::{self, Mount};
+use crate::sandbox::{Host, fork};
+
+/// A file, whatever its name: the number of its file system, and its own in there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl From<FileStat> for FileId {
+    fn from(stat: FileStat) -> FileId {
+        FileId { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+/// A process, by its directory in the outer `/proc`: it stays this process even when the number is
+/// given to another one.
+pub struct Process<'h> {
+    host: &'h Host,
+    pub pid: Pid,
+    dir: OwnedFd,
+}
+
+/// What a process sees that joins the mount namespace of another.
+#[derive(Serialize, Deserialize)]
+pub struct Joined {
+    pub root: FileId,
+    pub mounts: Vec<Mount>,
+}
+
+impl<'h> Process<'h> {
+    /// The process with this outer number.
+    pub fn of(host: &'h Host, pid: Pid) -> Result<Process<'h>> {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY;
+        let dir = openat(&host.outer_proc, pid.to_string().as_str(), flags, Mode::empty())
+            .with_context(|| format!("open /proc/{pid}"))?;
+        Ok(Process { host, pid, dir })
+    }
+
+    /// The judging process itself, which sees what a process of the host sees.
+    pub fn host(host: &'h Host) -> Result<Process<'h>> {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY;
+        let dir = openat(&host.outer_proc, "self", flags, Mode::empty()).context("open /proc/self")?;
+        Ok(Process { host, pid: nix::unistd::getpid(), dir })
+    }
+
+    /// Every process that runs the program `exe`, and bears `word` among its arguments.
+    pub fn running(host: &'h Host, exe: FileId, word: &str) -> Result<Vec<Process<'h>>> {
+        let mut found = Vec::new();
+        for pid in host.outer_pids()? {
+            // A process may end while we look at it.
+            let Ok(process) = Process::of(host, pid) else { continue };
+            let runs_exe = process.stat("exe").is_ok_and(|stat| FileId::from(stat) == exe);
+            if runs_exe && process.arguments()?.iter().any(|argument| argument == word) {
+                found.push(process);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The root directory of the process.
+    pub fn root(&self) -> Result<FileId> {
+        Ok(self.stat("root")?.into())
+    }
+
+    /// The working directory of the process.
+    pub fn cwd(&self) -> Result<FileId> {
+        Ok(self.stat("cwd")?.into())
+    }
+
+    /// A file as the process would find it: `path` without the leading `/`.
+    pub fn stat_inside(&self, path: &str) -> Result<FileStat> {
+        self.stat(&format!("root/{path}"))
+    }
+
+    /// The type of the file system that the process finds at `path`, without the leading `/`.
+    pub fn filesystem_inside(&self, path: &str) -> Result<FsType> {
+        let file = self.open(&format!("root/{path}"), OFlag::O_PATH)?;
+        Ok(fstatfs(&file).with_context(|| format!("statfs /{path}"))?.filesystem_type())
+    }
+
+    /// The names in a directory as the process finds it, without the leading `/`.
+    pub fn list_inside(&self, path: &str) -> Result<Vec<String>> {
+        self.list(&format!("root/{path}"))
+    }
+
+    /// The inode of one of its namespaces, by which two can be compared (`namespaces(7)`).
+    pub fn namespace(&self, kind: &str) -> Result<u64> {
+        Ok(self.stat(&format!("ns/{kind}"))?.st_ino)
+    }
+
+    /// Its arguments, the name of the program first.
+    pub fn arguments(&self) -> Result<Vec<OsString>> {
+        Ok(split_at_nul(self.read("cmdline")?))
+    }
+
+    /// Its environment at the time of the exec, as `NAME=VALUE`.
+    pub fn environment(&self) -> Result<Vec<OsString>> {
+        Ok(split_at_nul(self.read("environ")?))
+    }
+
+    /// The fields of `/proc/PID/status`.
+    pub fn status(&self) -> Result<BTreeMap<String, String>> {
+        let text = String::from_utf8_lossy(&self.read("status")?).into_owned();
+        let fields = text.lines().filter_map(|line| line.split_once(':'));
+        Ok(fields.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
+    }
+
+    /// One field of `/proc/PID/status`, empty where this kernel has no such field.
+    pub fn status_field(&self, field: &str) -> Result<String> {
+        Ok(self.status()?.remove(field).unwrap_or_default())
+    }
+
+    /// Its open descriptors, and what each refers to: a path, or `pipe:[123]`.
+    pub fn descriptors(&self) -> Result<BTreeMap<i32, String>> {
+        let mut open = BTreeMap::new();
+        for name in self.list("fd")? {
+            let Ok(number) = name.parse() else { continue };
+            let target = readlinkat(&self.dir, format!("fd/{name}").as_str());
+            open.insert(number, target.unwrap_or_default().to_string_lossy().into_owned());
+        }
+        Ok(open)
+    }
+
+    /// The mounts of its namespace that it can reach from its root.
+    pub fn mounts(&self) -> Result<Vec<Mount>> {
+        Ok(mountinfo::parse(&self.read("mountinfo")?))
+    }
+
+    /// The root and all mounts of its mount namespace, as a process sees them that joins it.
+    pub fn joined(&self) -> Result<Joined> {
+        let namespace = self.open("ns/mnt", OFlag::O_RDONLY)?;
+        fork::run(|| {
+            setns(&namespace, CloneFlags::CLONE_NEWNS).context("setns to the mount namespace")?;
+            let root = stat("/").context("stat /")?.into();
+            Ok(Joined { root, mounts: Process::host(self.host)?.mounts()? })
+        })
+    }
+
+    /// The state letter of `/proc/PID/stat`: `R`, `S`, `Z` …; `None` when the process is gone.
+    pub fn state(&self) -> Option<char> {
+        self.status_field("State").ok()?.chars().next()
+    }
+
+    /// The outer number of its parent.
+    pub fn parent(&self) -> Option<i32> {
+        self.status_field("PPid").ok()?.parse().ok()
+    }
+
+    /// Waits until the process has ended; false if it has not within `limit`.
+    pub fn ends_within(&self, limit: Duration) -> Result<bool> {
+        // SAFETY: pidfd_open takes a number and flags, and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid.as_raw(), 0) };
+        let fd = match Errno::result(fd) {
+            Err(Errno::ESRCH) => return Ok(true),
+            fd => i32::try_from(fd.context("pidfd_open")?).context("a descriptor is an int")?,
+        };
+        // The number may already be another process's: then ours has ended.
+        if self.state().is_none() {
+            return Ok(true);
+        }
+        // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let mut wait = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        Ok(poll(&mut wait, timeout).context("poll a pidfd")? > 0)
+    }
+
+    /// Sends a signal, from outside.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid, signal).with_context(|| format!("send {signal} to process {}", self.pid))
+    }
+
+    fn stat(&self, path: &str) -> Result<FileStat> {
+        fstatat(&self.dir, path, AtFlags::empty())
+            .with_context(|| format!("stat /proc/{}/{path}", self.pid))
+    }
+
+    fn open(&self, path: &str, flags: OFlag) -> Result<File> {
+        let fd = openat(&self.dir, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+            .with_context(|| format!("open /proc/{}/{path}", self.pid))?;
+        Ok(fd.into())
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(path, OFlag::O_RDONLY)?
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("read /proc/{}/{path}", self.pid))?;
+        Ok(bytes)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>> {
+        list(&self.dir, path).with_context(|| format!("list /proc/{}/{path}", self.pid))
+    }
+}
+
+impl Host {
+    /// The processes of the outer process-id namespace that this process may look at.
+    fn outer_pids(&self) -> Result<Vec<Pid>> {
+        let names = list(&self.outer_proc, ".").context("list /proc")?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).map(Pid::from_raw).collect())
+    }
+
+    /// The processes that have `ancestor` above them, by the parents that the kernel names.
+    pub fn descendants(&self, ancestor: Pid) -> Result<Vec<Process<'_>>> {
+        let mut family = vec![ancestor.as_raw()];
+        let mut others: Vec<Process> =
+            self.outer_pids()?.into_iter().filter_map(|pid| Process::of(self, pid).ok()).collect();
+        let mut found = Vec::new();
+        loop {
+            let (children, rest): (Vec<_>, Vec<_>) = others
+                .into_iter()
+                .partition(|process| process.parent().is_some_and(|pid| family.contains(&pid)));
+            if children.is_empty() {
+                return Ok(found);
+            }
+            family.extend(children.iter().map(|process| process.pid.as_raw()));
+            found.extend(children);
+            others = rest;
+        }
+    }
+}
+
+fn list(dir: &OwnedFd, path: &str) -> nix::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut dir = nix::dir::Dir::openat(dir, path, flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in dir.iter() {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+fn split_at_nul(mut bytes: Vec<u8>) -> Vec<OsString> {
+    if bytes.last() == Some(&0) {
+        bytes.pop();
+    } else if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec())).collect()
+}

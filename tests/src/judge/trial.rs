@@ -1,0 +1,147 @@
+//! What one check has in its hands.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::stat;
+
+use super::kernel::{FileId, Process};
+use super::program::Start;
+use crate::mountinfo::Mount;
+use crate::sandbox::Host;
+use crate::steps::Step;
+
+/// The probe, which `build.rs` compiled.
+static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
+
+/// The directory of a root file system in which the checks put what they need.
+const CHECKS: &str = "checks";
+
+/// One check's own throw-away host, with the program under test and a root file system for it.
+pub struct Trial<'t> {
+    pub host: &'t Host,
+    pub step: &'static Step,
+    pub program: &'t Path,
+    /// The root file system that the step is given, as the host sees it.
+    pub rootfs: PathBuf,
+    /// The probe in it.
+    pub probe: FileId,
+    random: RefCell<fastrand::Rng>,
+}
+
+impl<'t> Trial<'t> {
+    /// Prepares a root file system: a nearly empty one, or `base` with the checks' own files added,
+    /// as an overlay whose changes are thrown away.
+    pub fn prepare(
+        host: &'t Host,
+        step: &'static Step,
+        program: &'t Path,
+        base: Option<&Path>,
+        seed: u64,
+    ) -> Result<Trial<'t>> {
+        let random = RefCell::new(fastrand::Rng::with_seed(seed));
+        let place = Path::new("/tmp").join(word(&random));
+        let rootfs = place.join("rootfs");
+        fs::create_dir_all(&rootfs).context("make the root file system")?;
+        if let Some(base) = base {
+            overlay(base, &place, &rootfs)?;
+        }
+        write_fixture(&rootfs.join(CHECKS))?;
+        let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
+        Ok(Trial { host, step, program, rootfs, probe, random })
+    }
+
+    /// A start of the step.
+    pub fn start(&self) -> Start<'_> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut path = path.into_encoded_bytes();
+        path.extend_from_slice(b":");
+        path.extend_from_slice(self.inside("").as_os_str().as_encoded_bytes());
+        // SAFETY: the parts are an OsString's own bytes and whole ASCII or OsStr strings.
+        let path = unsafe { std::ffi::OsString::from_encoded_bytes_unchecked(path) };
+        Start::new(self).variable("PATH", path)
+    }
+
+    /// Whether this step has a root file system among its arguments.
+    pub fn takes_rootfs(&self) -> bool {
+        self.step.takes_rootfs()
+    }
+
+    /// The path under which the command finds one of the checks' files.
+    pub fn inside(&self, name: &str) -> PathBuf {
+        let root = if self.takes_rootfs() { Path::new("/") } else { &self.rootfs };
+        root.join(CHECKS).join(name)
+    }
+
+    /// The path under which the host finds a file of the root file system.
+    pub fn outside(&self, path: &str) -> PathBuf {
+        self.rootfs.join(path)
+    }
+
+    /// A word that nobody can know before.
+    pub fn word(&self) -> String {
+        word(&self.random)
+    }
+
+    /// A number of the range that nobody can know before.
+    pub fn number(&self, range: std::ops::Range<i32>) -> i32 {
+        self.random.borrow_mut().i32(range)
+    }
+
+    /// The root directory of the step's container, as a file.
+    pub fn rootfs_id(&self) -> Result<FileId> {
+        Ok(stat(&self.rootfs).context("stat the root file system")?.into())
+    }
+
+    /// The mounts of the host.
+    pub fn host_mounts(&self) -> Result<Vec<Mount>> {
+        Process::host(self.host)?.mounts()
+    }
+}
+
+fn word(random: &RefCell<fastrand::Rng>) -> String {
+    let mut random = random.borrow_mut();
+    std::iter::repeat_with(|| random.lowercase()).take(10).collect()
+}
+
+fn overlay(base: &Path, place: &Path, rootfs: &Path) -> Result<()> {
+    let (upper, work) = (place.join("upper"), place.join("work"));
+    fs::create_dir(&upper).and_then(|()| fs::create_dir(&work)).context("make layers")?;
+    let options = |more: &str| {
+        let (lower, upper, work) = (base.display(), upper.display(), work.display());
+        format!("lowerdir={lower},upperdir={upper},workdir={work}{more}")
+    };
+    let none = MsFlags::empty();
+    let mount = |more: &str| {
+        mount(Some("overlay"), rootfs, Some("overlay"), none, Some(options(more).as_str()))
+    };
+    // A user namespace may only use extended attributes of the user class.
+    mount(",userxattr").or_else(|_| mount("")).with_context(|| {
+        format!("mount an overlay of {} on {}", base.display(), rootfs.display())
+    })
+}
+
+/// The commands that the checks run, good ones and bad ones.
+fn write_fixture(dir: &Path) -> Result<()> {
+    fs::create_dir(dir).with_context(|| format!("mkdir {}", dir.display()))?;
+    let write = |name: &str, mode: u32, bytes: &[u8]| -> Result<()> {
+        let mut options = File::options();
+        let mut file = options.write(true).create_new(true).mode(mode).open(dir.join(name))?;
+        file.write_all(bytes)?;
+        Ok(file.set_permissions(PermissionsExt::from_mode(mode))?)
+    };
+    let mut foreign = PROBE.to_vec();
+    // e_machine of the ELF header (elf(5)): 83 is AVR, which runs no Linux.
+    foreign[18..20].copy_from_slice(&83u16.to_ne_bytes());
+    write("probe", 0o755, PROBE)?;
+    write("not-executable", 0o644, PROBE)?;
+    write("foreign", 0o755, &foreign)?;
+    write("no-format", 0o755, b"echo this must never be handed to a shell\n")?;
+    write("no-interpreter", 0o755, b"#!/no/such/interpreter\n")?;
+    fs::create_dir(dir.join("directory")).context("mkdir")
+}

@@ -1,0 +1,146 @@
+//! A throw-away host for one program.
+//!
+//! What runs in here has mounts, processes, network, IPC objects, host name and control group of its
+//! own. Its root is made of overlays of the real one whose changes live in memory, and it is mounted
+//! *shared*, as a host's root is. Started by an ordinary user, a user namespace makes him root inside.
+//!
+//! The process that judges stands half outside: it shares everything with the program but the
+//! process-id namespace, so the program can neither see nor kill it, and it keeps the outer `/proc`
+//! open, through which the kernel tells it everything about every process inside.
+//!
+//! ```text
+//! grader ── fork ──> host process (judges; outer process ids)
+//!                      ├── init of the sandbox (PID 1; reaps orphans, takes everything with it)
+//!                      └── the program under test, and whatever it starts
+//! ```
+//!
+//! This protects from mistakes, not from malice: see [`guard`] for what is taken away.
+//!
+//! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which it calls
+//! them: [`users`], [`root`], [`init`], [`guard`].
+
+pub mod fork;
+mod guard;
+mod init;
+pub mod limits;
+mod loopback;
+mod root;
+mod users;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, chdir, sethostname};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use fork::Pending;
+use guard::Guard;
+use limits::Group;
+use root::Layers;
+
+/// What a throw-away host is made of.
+pub struct Sandbox {
+    /// Files and directories that must be visible inside under their own paths, even where the
+    /// sandbox has a fresh directory (`/tmp`, `/run` …).
+    pub shares: Vec<PathBuf>,
+    /// After this long everything inside is killed.
+    pub time_limit: Duration,
+}
+
+impl Sandbox {
+    /// Forks, turns the child into a throw-away host and lets it do `work` there.
+    ///
+    /// Must be called in a process with one thread: the child goes on running Rust code.
+    pub fn start<T>(self, work: impl FnOnce(&Host) -> Result<T>) -> Result<Pending<T>>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let group = Group::make();
+        let layers = Layers::choose()?;
+        let (dirs, path) = (group.dirs(), layers.directory());
+        let pending = fork::start(self.time_limit, || {
+            let host = Host::make(&self, &dirs, path)?;
+            work(&host)
+        })?;
+        Ok(pending.keeping(group).keeping(layers))
+    }
+}
+
+/// The throw-away host, seen by the process that made it.
+pub struct Host {
+    /// `/proc` of the outer process-id namespace.
+    pub outer_proc: OwnedFd,
+    /// PID 1 of the sandbox, by its outer number.
+    pub init: Pid,
+    guard: Guard,
+}
+
+impl Host {
+    /// Moves this process into a throw-away host.
+    fn make(sandbox: &Sandbox, groups: &[PathBuf], layers: Option<PathBuf>) -> Result<Host> {
+        let outer_proc = open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+            .context("open /proc")?;
+        let here = env::current_dir().unwrap_or_else(|_| "/".into());
+        let rootless = users::needs_user_namespace()?;
+        if rootless {
+            users::become_root()?;
+        }
+        let guard = Guard::prepare(groups, rootless)?;
+        unshare(
+            CloneFlags::CLONE_NEWNS
+                | CloneFlags::CLONE_NEWPID
+                | CloneFlags::CLONE_NEWNET
+                | CloneFlags::CLONE_NEWIPC
+                | CloneFlags::CLONE_NEWUTS,
+        )
+        .context("unshare the mount, PID, network, IPC and UTS namespaces")?;
+        sethostname("sandbox").context("sethostname")?;
+        loopback::up().context("bring up the loopback interface")?;
+
+        let root = root::build(&sandbox.shares, layers, rootless)?;
+        guard.mount_cgroups(&root)?;
+        // A new /proc and /sys may only be mounted in a user namespace while the old ones can still
+        // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
+        let init = init::start(&root)?;
+        root::enter(&root)?;
+        // Like a host's: whoever forgets to change the propagation of his own mounts will leak them.
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
+            .context("mount / shared")?;
+        if chdir(&here).is_err() {
+            chdir("/").context("chdir to /")?;
+        }
+        Ok(Host { outer_proc, init, guard })
+    }
+
+    /// A command that will run inside: as a member of the sandbox's process-id namespace and control
+    /// group, within its limits, with no descriptor but 0, 1 and 2.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        let guard = self.guard.clone();
+        // SAFETY: between fork and exec of a single-threaded process everything may be called;
+        // `confine` does system calls only.
+        unsafe { command.pre_exec(move || guard.confine()) };
+        command
+    }
+
+    /// The process ids that exist inside, besides PID 1, by their inner numbers.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        let entries = fs::read_dir("/proc").context("read /proc of the sandbox")?;
+        let mut pids: Vec<i32> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| *pid != 1)
+            .collect();
+        pids.sort_unstable();
+        Ok(pids)
+    }
+}
