@@ -1,0 +1,121 @@
+//! The child becomes the command.
+//!
+//! execvp(3) would do most of this, but what it cannot execute it hands to /bin/sh, and a program for
+//! another machine then ends in a shell's syntax errors. A container runtime says what is wrong instead.
+
+use std::convert::Infallible;
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, execv};
+
+use crate::refusal;
+
+/// Where execvp(3) looks if there is no `PATH`.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// What is to be run: the end of every step's command line.
+#[derive(clap::Args, Debug)]
+pub struct CommandLine {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    words: Vec<OsString>,
+}
+
+/// The command could not be started. It has statuses of its own, as in every shell.
+#[derive(Debug)]
+pub enum CommandError {
+    /// There is no such file.
+    NotFound(String),
+    /// There is one, but the kernel does not execute it.
+    CannotExecute(String),
+}
+
+impl CommandError {
+    /// 127 or 126.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            CommandError::NotFound(_) => 127,
+            CommandError::CannotExecute(_) => 126,
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (CommandError::NotFound(message) | CommandError::CannotExecute(message)) = self;
+        f.write_str(message)
+    }
+}
+
+/// Replaces this process by the command, which keeps the environment. Returns only if that failed.
+pub fn exec(command: &CommandLine) -> anyhow::Result<Infallible> {
+    let name = &command.words[0];
+    let words: Vec<CString> = command.words.iter().map(c_string).collect::<anyhow::Result<_>>()?;
+
+    // As execvp(3) does it: a file that may not be executed is remembered, but a later directory may have
+    // a better one.
+    let mut refused = None;
+    for path in candidates(name, env::var_os("PATH").as_deref()) {
+        let Err(errno) = execv(&c_string(&path)?, &words);
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG if !exists(&path) => {}
+            Errno::ENOENT | Errno::EACCES => {
+                refused.get_or_insert((path, errno));
+            }
+            _ => {
+                refused = Some((path, errno));
+                break;
+            }
+        }
+    }
+    Err(match refused {
+        Some((path, errno)) => CommandError::CannotExecute(refusal::explain(&path, errno)),
+        None => CommandError::NotFound(not_found(name)),
+    }
+    .into())
+}
+
+/// The files that a command's name can mean. Only a name without a slash is looked for in `PATH`.
+fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
+    if name.is_empty() {
+        return Vec::new();
+    }
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.into()];
+    }
+    // An empty entry means the working directory, as execvp(3) has it.
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    path.as_bytes()
+        .split(|&byte| byte == b':')
+        .map(|entry| Path::new(OsStr::from_bytes(entry)).join(name))
+        .collect()
+}
+
+fn exists(path: &Path) -> bool {
+    access(path, AccessFlags::F_OK).is_ok()
+}
+
+fn not_found(name: &OsStr) -> String {
+    let message = format!("exec '{}': {}", name.display(), Errno::ENOENT);
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
+        return message;
+    }
+    match env::var_os("PATH") {
+        Some(path) => format!("{message} (in no directory of PATH, which is {})", path.display()),
+        None => format!("{message} (in no directory of {DEFAULT_PATH}; PATH is not set)"),
+    }
+}
+
+fn c_string(word: impl Into<OsString>) -> anyhow::Result<CString> {
+    let word = word.into();
+    CString::new(word.into_vec()).context("an argument with a NUL in it")
+}

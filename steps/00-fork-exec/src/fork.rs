@@ -1,0 +1,71 @@
+//! The child process.
+
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+
+use anyhow::Context;
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::{self, ForkResult, getpid};
+
+use crate::signals::{self, Signals};
+use crate::{inherited, pidfd, program};
+
+/// A running child, as its parent holds it. [`wait`](crate::wait()) needs nothing else, however the
+/// child came to be.
+pub struct Child {
+    /// Stands for the process, and becomes readable when it has ended.
+    pub(crate) pidfd: OwnedFd,
+    /// Where the signals arrive that somebody sends to the parent.
+    pub(crate) signals: SignalFd,
+}
+
+/// Runs `child` in a new process. It is meant to end in [`exec`](crate::exec()): it returns only when it
+/// failed, and then the child process itself says why and exits with 125, 126 or 127.
+///
+/// Signals sent to the parent from here on wait for [`wait`](crate::wait()) to pass them on.
+pub fn fork(child: impl FnOnce() -> anyhow::Result<Infallible>) -> anyhow::Result<Child> {
+    let signals = Signals::hold()?;
+    let parent = pidfd::open(getpid())?;
+    // SAFETY: a step has a single thread, so no lock that the child may need is held by another one.
+    match unsafe { unistd::fork() }.context("fork")? {
+        ForkResult::Parent { child } => {
+            Ok(Child { pidfd: pidfd::open(child)?, signals: signals::receive()? })
+        }
+        ForkResult::Child => in_child(&parent, &signals, child),
+    }
+}
+
+/// The life of the child. It never returns into code that belongs to the parent: what that would clean
+/// up on its way out is the parent's, not a copy's.
+fn in_child(
+    parent: &OwnedFd,
+    signals: &Signals,
+    child: impl FnOnce() -> anyhow::Result<Infallible>,
+) -> ! {
+    let start = || {
+        die_with(parent)?;
+        signals.give_back()?;
+        inherited::give_back()?;
+        child()
+    };
+    let Err(error) = start();
+    inherited::ignore_sigpipe();
+    let status = program::report(&error);
+    // SAFETY: _exit(2) has no conditions. Unlike exit(3), it runs nothing that was registered in the parent.
+    unsafe { libc::_exit(status.into()) }
+}
+
+/// Has the kernel kill this process when its parent dies, even if that is killed with SIGKILL and can do
+/// nothing about it any more. An execve(2) keeps this, unless the program is set-uid.
+fn die_with(parent: &OwnedFd) -> anyhow::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL).context("prctl PR_SET_PDEATHSIG")?;
+    // A parent that died before that line will not be announced. It cannot be asked for with getppid(2):
+    // in a PID namespace of its own (step 06) a process always gets 0 there.
+    if pidfd::has_ended(parent)? {
+        anyhow::bail!("the parent died before the command could start");
+    }
+    Ok(())
+}
