@@ -128,7 +128,7 @@ impl Subject<'_> {
         shares.extend(self.rootfs.map(Path::to_owned));
         shares.sort();
         let seed = self.seed.wrapping_add(place as u64);
-        Sandbox { shares, time_limit: TIME_LIMIT }.start(|host| {
+        Sandbox { shares, time_limit: TIME_LIMIT, terminal: false }.start(|host| {
             let trial = Trial::prepare(host, self.step, self.program, self.rootfs, seed)?;
             Ok((check.holds)(&trial).into())
         })

@@ -11,6 +11,7 @@ mod judge;
 mod mountinfo;
 mod report;
 mod sandbox;
+mod shell;
 mod steps;
 
 use std::io::{self, Write};
@@ -30,11 +31,14 @@ struct Options {
 enum Command {
     /// Judge a step: every check, its points, and what the kernel showed.
     Grade(grade::Options),
+    /// Run a shell or a command in a throw-away host, as root inside.
+    Sandbox(shell::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Options::parse().command {
         Command::Grade(options) => grade::run(&options),
+        Command::Sandbox(options) => shell::run(&options),
     };
     done.unwrap_or_else(|error| {
         // Standard error may be closed; there is nobody else to tell.

@@ -39,7 +39,7 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, chdir, sethostname};
+use nix::unistd::{chdir, sethostname};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +55,8 @@ pub struct Sandbox {
     pub shares: Vec<PathBuf>,
     /// After this long everything inside is killed.
     pub time_limit: Duration,
+    /// Whether what runs inside stays in the caller's session, for a person at a terminal.
+    pub terminal: bool,
 }
 
 impl Sandbox {
@@ -80,8 +82,6 @@ impl Sandbox {
 pub struct Host {
     /// `/proc` of the outer process-id namespace.
     pub outer_proc: OwnedFd,
-    /// PID 1 of the sandbox, by its outer number.
-    pub init: Pid,
     guard: Guard,
 }
 
@@ -95,7 +95,7 @@ impl Host {
         if rootless {
             users::become_root()?;
         }
-        let guard = Guard::prepare(groups, rootless)?;
+        let guard = Guard::prepare(groups, rootless, !sandbox.terminal)?;
         unshare(
             CloneFlags::CLONE_NEWNS
                 | CloneFlags::CLONE_NEWPID
@@ -111,7 +111,7 @@ impl Host {
         guard.mount_cgroups(&root)?;
         // A new /proc and /sys may only be mounted in a user namespace while the old ones can still
         // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
-        let init = init::start(&root)?;
+        init::start(&root)?;
         root::enter(&root)?;
         // Like a host's: whoever forgets to change the propagation of his own mounts will leak them.
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
@@ -119,7 +119,7 @@ impl Host {
         if chdir(&here).is_err() {
             chdir("/").context("chdir to /")?;
         }
-        Ok(Host { outer_proc, init, guard })
+        Ok(Host { outer_proc, guard })
     }
 
     /// A command that will run inside: as a member of the sandbox's process-id namespace and control

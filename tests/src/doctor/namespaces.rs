@@ -1,7 +1,7 @@
 //! The eight kinds of namespaces (namespaces(7)), and what may keep a user from having one.
 
 use super::{
-    Finding,
+    Finding, seccomp,
     trial::{Privilege, become_root, in_child},
 };
 use nix::{
@@ -54,10 +54,12 @@ fn use_it(flag: CloneFlags) -> nix::Result<()> {
 
 fn user() -> Finding {
     let title = "user namespace";
-    let trial = in_child(|| become_root().and_then(|()| {
-        Privilege::Root.unshare(CloneFlags::CLONE_NEWUTS)?;
-        sethostname("doctor")
-    }));
+    let trial = in_child(|| {
+        become_root().and_then(|()| {
+            Privilege::Root.unshare(CloneFlags::CLONE_NEWUTS)?;
+            sethostname("doctor")
+        })
+    });
     match trial {
         Ok(()) => Finding::ok(title, "can be root of one"),
         Err(errno) => Finding::missing(title, reason(errno), forbidden_by()),
@@ -92,7 +94,7 @@ fn forbidden_by() -> String {
     } else if sysctl("kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
         // Ubuntu since 23.10: only programs with a profile that grants it.
         set("kernel.apparmor_restrict_unprivileged_userns", "0") + " (until the next boot)"
-    } else if super::host::seccomp_filtered() {
+    } else if seccomp::is_filtered() {
         format!("{IN_A_CONTAINER} or --security-opt seccomp=unconfined: a filter is on us")
     } else {
         "look for what forbids it: a security module, or a chroot that we are in".into()

@@ -37,7 +37,7 @@ impl Privilege {
         }
         unshare(flags)?;
         if flags.contains(CloneFlags::CLONE_NEWNS) {
-            // Else a mount made in here would show on the host (mount_namespaces(7)).
+            // Else a mount made in here would show on the host (`mount_namespaces(7)`).
             let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
             mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
         }
@@ -45,7 +45,7 @@ impl Privilege {
     }
 }
 
-/// Makes a user namespace and maps root in it to the caller (user_namespaces(7)).
+/// Makes a user namespace and maps root in it to the caller (`user_namespaces(7)`).
 pub fn become_root() -> nix::Result<()> {
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER)?;

@@ -11,7 +11,7 @@ use super::verdict::{Broken, broken};
 
 /// A container whose command is the probe, waiting for orders.
 pub struct Agent<'t> {
-    pub run: Run<'t>,
+    pub run: Run,
     /// The probe itself, as the kernel sees it from outside.
     pub command: Process<'t>,
 }
@@ -51,7 +51,7 @@ impl<'t> Start<'t> {
     }
 }
 
-fn never_ran<'t>(run: &mut Run<'t>, line: Option<&str>) -> Result<Agent<'t>, Broken> {
+fn never_ran<'t>(run: &mut Run, line: Option<&str>) -> Result<Agent<'t>, Broken> {
     let expected = "the step runs the command, with its standard output";
     run.close_stdin();
     let said = match line {

@@ -14,7 +14,6 @@ use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{FileStat, Mode, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
@@ -187,11 +186,6 @@ impl<'h> Process<'h> {
         let mut wait = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         Ok(poll(&mut wait, timeout).context("poll a pidfd")? > 0)
-    }
-
-    /// Sends a signal, from outside.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill(self.pid, signal).with_context(|| format!("send {signal} to process {}", self.pid))
     }
 
     fn stat(&self, path: &str) -> Result<FileStat> {

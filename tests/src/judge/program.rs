@@ -92,7 +92,7 @@ impl<'t> Start<'t> {
     }
 
     /// Starts it.
-    pub fn spawn(self) -> Result<Run<'t>> {
+    pub fn spawn(self) -> Result<Run> {
         let mut command = self.trial.host.command(self.trial.program);
         command.args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
@@ -113,7 +113,7 @@ impl<'t> Start<'t> {
         let stdin = child.stdin.take();
         let stdout = Stream::new(child.stdout.take().context("stdout")?.into())?;
         let stderr = Stream::new(child.stderr.take().context("stderr")?.into())?;
-        Ok(Run { trial: self.trial, child, stdin, stdout, stderr })
+        Ok(Run { child, stdin, stdout, stderr })
     }
 
     /// Starts it with an empty standard input and waits for its end.
@@ -125,8 +125,7 @@ impl<'t> Start<'t> {
 }
 
 /// One run of the step.
-pub struct Run<'t> {
-    pub trial: &'t Trial<'t>,
+pub struct Run {
     child: Child,
     stdin: Option<ChildStdin>,
     pub stdout: Stream,
@@ -142,7 +141,7 @@ pub struct Ending {
     pub stderr: Vec<u8>,
 }
 
-impl Run<'_> {
+impl Run {
     /// The process id of the step, outside.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
@@ -202,7 +201,7 @@ impl Run<'_> {
     }
 }
 
-impl Drop for Run<'_> {
+impl Drop for Run {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

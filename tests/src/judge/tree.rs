@@ -6,16 +6,14 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use anyhow::{Context, Result};
-
 /// Path below `dir` → kind, mode, owner and size of each file, down to `depth` levels. Does not
 /// look into other mounts.
-pub fn list(dir: &Path, depth: usize) -> Result<BTreeMap<OsString, String>> {
+pub fn list(dir: &Path, depth: usize) -> BTreeMap<OsString, String> {
     let mut found = BTreeMap::new();
     if let Ok(top) = fs::metadata(dir) {
-        walk(dir, dir, depth, top.dev(), &mut found)?;
+        walk(dir, dir, depth, top.dev(), &mut found);
     }
-    Ok(found)
+    found
 }
 
 fn walk(
@@ -24,18 +22,17 @@ fn walk(
     depth: usize,
     device: u64,
     found: &mut BTreeMap<OsString, String>,
-) -> Result<()> {
-    for entry in fs::read_dir(dir).with_context(|| format!("read {}", dir.display()))? {
-        let path = entry.with_context(|| format!("read {}", dir.display()))?.path();
-        // A file may go while we look.
+) {
+    // What the caller may not read, or what goes while we look, does not count.
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
         let Ok(file) = fs::symlink_metadata(&path) else { continue };
         let name = path.strip_prefix(top).unwrap_or(&path).as_os_str().to_owned();
         found.insert(name, describe(&file));
         if file.is_dir() && file.dev() == device && depth > 1 {
-            walk(top, &path, depth - 1, device, found)?;
+            walk(top, &path, depth - 1, device, found);
         }
     }
-    Ok(())
 }
 
 fn describe(file: &fs::Metadata) -> String {

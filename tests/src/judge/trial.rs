@@ -59,12 +59,10 @@ impl<'t> Trial<'t> {
     /// A start of the step.
     pub fn start(&self) -> Start<'_> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut path = path.into_encoded_bytes();
-        path.extend_from_slice(b":");
-        path.extend_from_slice(self.inside("").as_os_str().as_encoded_bytes());
-        // SAFETY: the parts are an OsString's own bytes and whole ASCII or OsStr strings.
-        let path = unsafe { std::ffi::OsString::from_encoded_bytes_unchecked(path) };
-        Start::new(self).variable("PATH", path)
+        // A directory that may not be searched would turn "not found" into "permission denied".
+        let dirs = std::env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok());
+        let path = std::env::join_paths(dirs.chain([self.inside("")]));
+        Start::new(self).variable("PATH", path.unwrap_or_default())
     }
 
     /// Whether this step has a root file system among its arguments.

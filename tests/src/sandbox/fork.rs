@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-use std::{io, process};
+use std::io;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -135,10 +135,4 @@ where
     T: Serialize + DeserializeOwned,
 {
     start(Duration::from_secs(10), work)?.finish()
-}
-
-/// Ends this process at once with `status`, as the last thing that a forked child does.
-pub fn exit(status: i32) -> ! {
-    let _ = io::stdout().flush();
-    process::exit(status)
 }

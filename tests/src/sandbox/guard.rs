@@ -67,13 +67,14 @@ pub struct Guard {
     /// Where a cgroup file system is mounted outside, and how.
     hierarchies: Arc<[super::limits::Hierarchy]>,
     filter: Option<Arc<BpfProgram>>,
+    /// Whether each program gets a session of its own.
     session: bool,
 }
 
 impl Guard {
     /// Opens and compiles what [`Guard::confine`] needs, and makes the cgroup namespace whose root
     /// are the sandbox's groups. `rootless`: there is no privilege that could be taken away.
-    pub fn prepare(groups: &[PathBuf], rootless: bool) -> Result<Guard> {
+    pub fn prepare(groups: &[PathBuf], rootless: bool, session: bool) -> Result<Guard> {
         let files: Vec<OwnedFd> =
             groups.iter().map(|dir| open_procs(dir)).collect::<Result<_>>()?;
         let hierarchies = super::limits::hierarchies()?;
@@ -85,12 +86,7 @@ impl Guard {
             .into_iter()
             .filter(|hierarchy| groups.iter().any(|dir| dir.starts_with(&hierarchy.mount_point)))
             .collect();
-        Ok(Guard { groups: files.into(), hierarchies, filter, session: true })
-    }
-
-    /// For a person at a terminal: stay in the session that the terminal controls.
-    pub fn keep_session(&mut self) {
-        self.session = false;
+        Ok(Guard { groups: files.into(), hierarchies, filter, session })
     }
 
     /// Mounts the sandbox's view of its groups below the new root.

@@ -9,13 +9,13 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
+use nix::unistd::{ForkResult, fork, pipe2, setsid};
 
 /// Forks the first process of the new process-id namespace and returns when it has mounted `/proc`.
 ///
 /// It does nothing but reap what others leave behind. When it dies, with the judging process at the
 /// latest, the kernel kills everything inside (`pid_namespaces(7)`).
-pub fn start(root: &Path) -> Result<Pid> {
+pub fn start(root: &Path) -> Result<()> {
     let (answer, tell) = pipe2(OFlag::O_CLOEXEC).context("pipe2")?;
     // SAFETY: this process has one thread, see `Sandbox::start`.
     match unsafe { fork() }.context("fork the init of the sandbox")? {
@@ -31,14 +31,14 @@ pub fn start(root: &Path) -> Result<Pid> {
             unsafe { nix::libc::close_range(3, u32::MAX, 0) };
             reap_for_ever()
         }
-        ForkResult::Parent { child } => {
+        ForkResult::Parent { .. } => {
             drop(tell);
             let mut errno = [0; 4];
             std::fs::File::from(answer)
                 .read_exact(&mut errno)
                 .context("the init of the sandbox died")?;
             match i32::from_ne_bytes(errno) {
-                0 => Ok(child),
+                0 => Ok(()),
                 errno => bail!(
                     "mount a new /proc: {} (is this inside of a container that masks parts of /proc?)",
                     nix::errno::Errno::from_raw(errno)

@@ -1,0 +1,122 @@
+//! `workshop doctor`: what of the workshop this machine can do, for the user who asks.
+//!
+//! It says one line for each thing, and under it the remedy where something is missing. Nothing
+//! is guessed from version numbers that can be tried: each trial runs in a child process, in
+//! namespaces of its own, and leaves nothing ([`trial`]).
+//!
+//! - [`host`]: the kernel, and who the caller is to it
+//! - [`namespaces`]: each of the eight, and what may forbid them
+//! - [`filesystems`]: `/proc` and the others, and overlays
+//! - [`cgroups`]: version, controllers, delegation
+//! - [`seccomp`]: system-call filters
+//! - [`tools`]: what the reader works with
+
+mod cgroups;
+mod filesystems;
+mod host;
+mod namespaces;
+mod seccomp;
+mod tools;
+mod trial;
+
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+use trial::Privilege;
+
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Every step can be judged, but something works less well.
+    Limited,
+    /// Some step cannot be judged here.
+    Missing,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub title: String,
+    /// How it is.
+    pub level: Level,
+    /// What was found.
+    pub found: String,
+    /// What to do, where something is not as it should be.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(title: impl Into<String>, found: impl Into<String>) -> Finding {
+        let (title, found) = (title.into(), found.into());
+        Finding { title, level: Level::Ok, found, fix: None }
+    }
+
+    fn limited(
+        title: impl Into<String>,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let (title, found, fix) = (title.into(), found.into(), Some(fix.into()));
+        Finding { title, level: Level::Limited, found, fix }
+    }
+
+    fn missing(
+        title: impl Into<String>,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding { level: Level::Missing, ..Finding::limited(title, found, fix) }
+    }
+}
+
+/// Looks at everything. To be called while the process has one thread: it forks.
+#[must_use]
+pub fn examine() -> Vec<Finding> {
+    let privilege = Privilege::of_caller();
+    let mut findings = host::kernel();
+    findings.push(host::caller(privilege));
+    findings.extend(namespaces::examine(privilege));
+    findings.push(host::subordinate_ids());
+    findings.extend(filesystems::examine(privilege));
+    findings.extend(cgroups::examine(privilege));
+    findings.extend([seccomp::examine(), tools::examine(), tools::terminal()]);
+    findings
+}
+
+/// Looks at everything and writes it to `out`, in colour on a terminal unless `NO_COLOR` is set.
+/// Returns whether every step can be judged here.
+pub fn run(out: &mut (impl Write + IsTerminal)) -> io::Result<bool> {
+    let findings = examine();
+    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    write_findings(&findings, colour, out)?;
+    let missing = findings.iter().filter(|finding| finding.level == Level::Missing).count();
+    match missing {
+        0 => writeln!(out, "\nEvery step can be judged here.")?,
+        _ => writeln!(
+            out,
+            "\nMissing: {missing}. What needs it is counted as unsupported here, never as passed."
+        )?,
+    }
+    Ok(missing == 0)
+}
+
+fn write_findings(findings: &[Finding], colour: bool, out: &mut impl Write) -> io::Result<()> {
+    let width = findings.iter().map(|finding| finding.title.len()).max().unwrap_or(0);
+    for Finding { title, level, found, fix } in findings {
+        let (word, sgr) = match level {
+            Level::Ok => ("ok     ", "32"),
+            Level::Limited => ("limited", "33"),
+            Level::Missing => ("missing", "31"),
+        };
+        let word = if colour { format!("\x1b[{sgr}m{word}\x1b[0m") } else { word.into() };
+        writeln!(out, "{word}  {title:width$}  {found}")?;
+        if let Some(fix) = fix {
+            writeln!(out, "{:9}{:width$}  fix: {fix}", "", "")?;
+        }
+    }
+    Ok(())
+}

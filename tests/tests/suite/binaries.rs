@@ -1,0 +1,35 @@
+//! The programs under test, built by one nested `cargo build`, so that `cargo test` is enough.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The command that judges: cargo built it for this test.
+pub const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
+
+/// The folder of the clone.
+pub fn clone() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the clone")
+}
+
+/// The reference program of this name, for example `03-pivot-root` or `cooper`.
+pub fn reference(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).join(name)
+}
+
+/// Builds the default members, unless `COOPERAGE_BIN_DIR` says where they are already: then the
+/// suite can also be run by a user who may not write to the target directory.
+fn build() -> PathBuf {
+    if let Some(dir) = env::var_os("COOPERAGE_BIN_DIR") {
+        return dir.into();
+    }
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked"])
+        .current_dir(clone())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the reference programs do not build");
+    Path::new(WORKSHOP).parent().expect("the binary lies in a directory").to_owned()
+}

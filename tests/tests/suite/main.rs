@@ -1,0 +1,6 @@
+//! The suite: the grader and the reference programs, judged on the real kernel.
+//!
+//! Everything here starts programs and looks at what they did. No system call is mocked.
+
+mod binaries;
+mod reference;
