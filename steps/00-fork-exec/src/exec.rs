@@ -61,20 +61,18 @@ pub fn exec(command: &CommandLine) -> anyhow::Result<Infallible> {
     let name = &command.words[0];
     let words: Vec<CString> = command.words.iter().map(c_string).collect::<anyhow::Result<_>>()?;
 
-    // As execvp(3) does it: a file that may not be executed is remembered, but a later directory may have
-    // a better one.
+    let searched = is_searched(name);
     let mut refused = None;
     for path in candidates(name, env::var_os("PATH").as_deref()) {
         let Err(errno) = execv(&c_string(&path)?, &words);
-        match errno {
-            Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG if !exists(&path) => {}
-            Errno::ENOENT | Errno::EACCES => {
-                refused.get_or_insert((path, errno));
-            }
-            _ => {
-                refused = Some((path, errno));
-                break;
-            }
+        let missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG);
+        if (missing || searched) && access(&path, AccessFlags::F_OK).is_err() {
+            continue;
+        }
+        refused.get_or_insert((path, errno));
+        // As execvp(3) does it: after these, a later directory may still have a better one.
+        if !matches!(errno, Errno::ENOENT | Errno::EACCES) {
+            break;
         }
     }
     Err(match refused {
@@ -84,12 +82,9 @@ pub fn exec(command: &CommandLine) -> anyhow::Result<Infallible> {
     .into())
 }
 
-/// The files that a command's name can mean. Only a name without a slash is looked for in `PATH`.
+/// The files that a command's name can mean.
 fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
-    if name.is_empty() {
-        return Vec::new();
-    }
-    if name.as_bytes().contains(&b'/') {
+    if !is_searched(name) {
         return vec![name.into()];
     }
     // An empty entry means the working directory, as execvp(3) has it.
@@ -100,13 +95,14 @@ fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
         .collect()
 }
 
-fn exists(path: &Path) -> bool {
-    access(path, AccessFlags::F_OK).is_ok()
+/// Whether a command is looked for in `PATH`: only a name without a slash is.
+fn is_searched(name: &OsStr) -> bool {
+    !name.is_empty() && !name.as_bytes().contains(&b'/')
 }
 
 fn not_found(name: &OsStr) -> String {
     let message = format!("exec '{}': {}", name.display(), Errno::ENOENT);
-    if name.is_empty() || name.as_bytes().contains(&b'/') {
+    if !is_searched(name) {
         return message;
     }
     match env::var_os("PATH") {

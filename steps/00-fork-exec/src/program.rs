@@ -8,11 +8,17 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Parser};
+use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use crate::exec::CommandError;
 
 /// The step itself failed: Docker's status for this, and the contract's.
 const STEP_FAILED: u8 = 125;
+
+/// What to do where the kernel wants a privilege.
+const NEEDS_ROOT: &str =
+    " (only root may do this: `cargo workshop sandbox` makes you root in a host of its own)";
 
 /// Parses the command line, runs `run` with it, and ends the program with the status that this returns.
 /// Whatever goes wrong is one line on standard error, and status 125.
@@ -57,7 +63,9 @@ fn usage_error(error: &clap::Error) -> anyhow::Error {
 /// Writes an error in one line, `NAME: what was tried: the kernel's reason`, and returns the status that
 /// goes with it.
 pub fn report(error: &anyhow::Error) -> u8 {
-    let line = one_line(&format!("{}: {error:#}", name()));
+    let forbidden = error.root_cause().downcast_ref() == Some(&Errno::EPERM);
+    let hint = if forbidden && !geteuid().is_root() { NEEDS_ROOT } else { "" };
+    let line = one_line(&format!("{}: {error:#}{hint}", name()));
     // If standard error is closed or broken there is nobody left to tell; the status still says it.
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
     error.downcast_ref().map_or(STEP_FAILED, CommandError::status)

@@ -70,8 +70,10 @@ fn interpreter(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     if let Some(line) = start.strip_prefix(b"#!") {
-        let words = line.trim_ascii_start().split(u8::is_ascii_whitespace);
-        return words.into_iter().next().map(<[u8]>::to_vec);
+        let line = line.trim_ascii_start();
+        // Not any white space: with the line ends of another system the name has a carriage return in it.
+        let end = line.iter().position(|byte| b" \t\n".contains(byte)).unwrap_or(line.len());
+        return Some(line[..end].to_vec());
     }
     loader(path)
 }
