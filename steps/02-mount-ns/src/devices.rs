@@ -8,11 +8,12 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::libc::makedev;
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, SFlag, mknodat, umask};
+use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::symlinkat;
 
 use crate::beneath::open_beneath;
 use crate::mounts::path_of;
+use crate::umask::NoUmask;
 
 /// Name, major and minor number: those of Linux, the same on every machine, see null(4), random(4), tty(4).
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -37,13 +38,11 @@ const LINKS: [(&str, &str); 5] = [
 /// may have them. A disk is not among them.
 pub fn make_devices(root: &OwnedFd) -> anyhow::Result<()> {
     let dev = open_beneath(root, Path::new("/dev")).context("open /dev in the new root")?;
-    // Whatever the caller's umask is, it shall hold for his command, but not for these.
-    let callers = umask(Mode::empty());
+    let _exact_modes = NoUmask::set();
     for (name, major, minor) in DEVICES {
         make_device(&dev, name, makedev(major, minor))
             .with_context(|| format!("make /dev/{name}"))?;
     }
-    umask(callers);
     for (name, target) in LINKS {
         symlinkat(target, &dev, name).with_context(|| format!("make the link /dev/{name}"))?;
     }

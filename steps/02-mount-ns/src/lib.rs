@@ -14,6 +14,7 @@
 //! | `mounts` | [`mount_all`]: mounts a list of mounts beneath an open root directory | mount(2) |
 //! | `defaults` | [`default_mounts`]: the list that makes a root file system a system | proc(5), sysfs(5), tmpfs(5) |
 //! | `devices` | [`make_devices`]: what every program expects in `/dev` | mknod(2), null(4), pts(4) |
+//! | `umask` | that modes come out as asked for | umask(2) |
 //!
 //! The list is made of the Open Container Initiative's own type, [`oci_spec::runtime::Mount`], so that a
 //! runtime configuration can be mounted by the same function.
@@ -24,6 +25,7 @@ mod devices;
 mod mounts;
 mod options;
 mod propagation;
+mod umask;
 
 pub use beneath::open_root;
 pub use defaults::default_mounts;

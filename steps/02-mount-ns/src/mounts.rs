@@ -4,14 +4,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use nix::mount::{MsFlags, mount};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use oci_spec::runtime::Mount;
 
 use crate::beneath::{directory_beneath, file_beneath, open_beneath};
 use crate::options::MountOptions;
+use crate::umask::NoUmask;
 
 /// Mounts `mounts` beneath the open directory `root`, in their order. A missing mount point is made.
 pub fn mount_all(root: &OwnedFd, mounts: &[Mount]) -> anyhow::Result<()> {
+    let _exact_modes = NoUmask::set();
     mounts.iter().try_for_each(|each| {
         mount_one(root, each).with_context(|| {
             let what = each.source().as_deref().unwrap_or(Path::new("nothing"));
@@ -33,7 +36,18 @@ fn mount_one(root: &OwnedFd, each: &Mount) -> anyhow::Result<()> {
         directory_beneath(root, destination)
     }
     .context("make the mount point")?;
-    mount(source, &path_of(&mount_point), each.typ().as_deref(), flags, Some(data.as_str()))?;
+    let kind = each.typ().as_deref();
+    match mount(source, &path_of(&mount_point), kind, flags, Some(data.as_str())) {
+        // The very same file system is already mounted there, and the kernel does not stack one upon itself:
+        // somebody prepared this root by hand. That mount leaves, in this namespace only.
+        Err(Errno::EBUSY) => {
+            umount2(&path_of(&mount_point), MntFlags::MNT_DETACH)
+                .context("unmount what is there")?;
+            let mount_point = open_beneath(root, destination)?;
+            mount(source, &path_of(&mount_point), kind, flags, Some(data.as_str()))?;
+        }
+        result => result?,
+    }
 
     // The rest are changes to the new mount, which now lies over the mount point: hence the second look-up.
     let properties = flags - MsFlags::MS_REC - MsFlags::MS_BIND;
