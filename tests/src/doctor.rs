@@ -71,6 +71,14 @@ impl Finding {
     ) -> Finding {
         Finding { level: Level::Missing, ..Finding::limited(title, found, fix) }
     }
+
+    /// Missing, but for a reason that has its own line.
+    fn needs_user_namespace(title: impl Into<String>) -> Finding {
+        Finding {
+            fix: None,
+            ..Finding::missing(title, "needs the user namespace above, or root", "")
+        }
+    }
 }
 
 /// Looks at everything. To be called while the process has one thread: it forks.

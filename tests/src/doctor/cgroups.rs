@@ -31,7 +31,7 @@ impl Hierarchy {
     fn place(&self, privilege: Privilege) -> &Path {
         match privilege {
             Privilege::Root => &self.mount_point,
-            Privilege::UserNamespace => &self.own,
+            _ => &self.own,
         }
     }
 
@@ -85,7 +85,7 @@ fn controllers(privilege: Privilege, needed: &[&str], present: &[&str]) -> Findi
     }
     let fix = match privilege {
         Privilege::Root => "boot with cgroup_enable=memory and without cgroup_disable=…",
-        Privilege::UserNamespace => {
+        _ => {
             "run as root, or have root put [Service] Delegate=cpu cpuset io memory pids into \
              /etc/systemd/system/user@.service.d/delegate.conf, and log in again"
         }

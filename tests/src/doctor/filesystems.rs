@@ -28,14 +28,14 @@ fn mounts(privilege: Privilege) -> Finding {
         return Finding::ok(title, format!("can mount {}", TYPES.join(", ")));
     };
     let found = format!("cannot mount {kind}: {}", errno.desc());
-    let fix = match (privilege, *kind) {
+    let fix = match (privilege, *kind, *errno) {
+        (Privilege::None, ..) => return Finding::needs_user_namespace(title),
         // The kernel mounts no second /proc that would show what the first one hides.
-        (Privilege::UserNamespace, "proc" | "sysfs") if *errno == Errno::EPERM => {
+        (Privilege::UserNamespace, "proc" | "sysfs", Errno::EPERM) => {
             "run as root, or outside of a container that hides parts of /proc and /sys \
              (Docker: --security-opt systempaths=unconfined)"
         }
-        (Privilege::UserNamespace, _) => "run as root, or see to the user namespace above",
-        (Privilege::Root, _) => "boot a kernel of a distribution, outside of any container",
+        _ => "boot a kernel of a distribution, outside of any container",
     };
     Finding::missing(title, found, fix)
 }
@@ -79,10 +79,11 @@ fn overlay(privilege: Privilege) -> Finding {
             "works with its changes on disk, in /var/tmp, and not in memory: slower",
             "boot Linux 6.6, the first whose tmpfs has the user xattrs it needs, or run as root",
         ),
+        Err(_) if privilege == Privilege::None => Finding::needs_user_namespace("overlay"),
         Err(errno) => Finding::missing(
             "overlay",
             format!("cannot be mounted: {}", errno.desc()),
-            "sudo modprobe overlay, or see to what is missing above",
+            "sudo modprobe overlay, or leave this container",
         ),
     }
 }
@@ -118,7 +119,7 @@ fn replace_directory(privilege: Privilege, path: &Path) -> io::Result<()> {
     // The sandbox's lower layers are the host's own directories: so is one of these.
     let mut options =
         format!("lowerdir={place}/lower:/usr,upperdir={place}/upper,workdir={place}/work");
-    if privilege == Privilege::UserNamespace {
+    if privilege != Privilege::Root {
         options += ",userxattr";
     }
     let (merged, kind) = (path.join("merged"), Some("overlay"));

@@ -47,10 +47,9 @@ pub fn caller(privilege: Privilege) -> Finding {
     let user = geteuid();
     let found = match privilege {
         Privilege::Root => "root: steps run on the host as they are",
-        Privilege::UserNamespace if user.is_root() => {
-            "root without CAP_SYS_ADMIN, as in a container"
-        }
+        _ if user.is_root() => "root without CAP_SYS_ADMIN, as in a container",
         Privilege::UserNamespace => "an ordinary user: steps run as root of a user namespace",
+        Privilege::None => "an ordinary user, who may not make a user namespace",
     };
     Finding::ok("caller", found)
 }

@@ -2,13 +2,9 @@
 
 use super::{
     Finding, seccomp,
-    trial::{Privilege, become_root, in_child},
+    trial::{Privilege, in_child},
 };
-use nix::{
-    errno::Errno,
-    sched::CloneFlags,
-    unistd::{getpid, sethostname},
-};
+use nix::{errno::Errno, sched::CloneFlags, unistd::getpid};
 use std::{fs, path::Path};
 
 /// A namespace's name in `/proc/self/ns`, its flag, and what it gives to its processes.
@@ -31,36 +27,33 @@ pub fn examine(privilege: Privilege) -> Vec<Finding> {
     let mut findings = vec![user()];
     for (name, flag, gives) in NAMESPACES {
         let title = format!("{name} namespace");
-        findings.push(match in_child(|| privilege.unshare(flag).and_then(|()| use_it(flag))) {
+        findings.push(match in_child(|| try_one(privilege, flag)) {
             Ok(()) => Finding::ok(title, format!("can have its own {gives}")),
-            Err(errno) => Finding::missing(title, reason(errno), fix(name, privilege)),
+            Err(_) if privilege == Privilege::None => Finding::needs_user_namespace(title),
+            Err(errno) => Finding::missing(title, reason(errno), fix(name, errno)),
         });
     }
     findings
 }
 
-/// A security module may grant the namespace and refuse every use of it.
-fn use_it(flag: CloneFlags) -> nix::Result<()> {
+fn try_one(privilege: Privilege, flag: CloneFlags) -> nix::Result<()> {
     match flag {
-        CloneFlags::CLONE_NEWUTS => sethostname("doctor"),
-        // The next child is the first process of the namespace.
-        CloneFlags::CLONE_NEWPID => in_child(|| match getpid().as_raw() {
-            1 => Ok(()),
-            _ => Err(Errno::ENOTSUP),
-        }),
-        _ => Ok(()),
+        CloneFlags::CLONE_NEWUTS => privilege.unshare_host_name(),
+        CloneFlags::CLONE_NEWPID => {
+            privilege.unshare(flag)?;
+            // The next child is the first process of the namespace.
+            in_child(|| match getpid().as_raw() {
+                1 => Ok(()),
+                _ => Err(Errno::ENOTSUP),
+            })
+        }
+        _ => privilege.unshare(flag),
     }
 }
 
 fn user() -> Finding {
     let title = "user namespace";
-    let trial = in_child(|| {
-        become_root().and_then(|()| {
-            Privilege::Root.unshare(CloneFlags::CLONE_NEWUTS)?;
-            sethostname("doctor")
-        })
-    });
-    match trial {
+    match in_child(|| Privilege::UserNamespace.unshare_host_name()) {
         Ok(()) => Finding::ok(title, "can be root of one"),
         Err(errno) => Finding::missing(title, reason(errno), forbidden_by()),
     }
@@ -70,23 +63,30 @@ fn reason(errno: Errno) -> String {
     format!("cannot have one: {}", errno.desc())
 }
 
-fn fix(name: &str, privilege: Privilege) -> String {
-    if !Path::new("/proc/self/ns").join(name).exists() {
-        "boot a kernel of a distribution: this one was built without it".into()
-    } else if privilege == Privilege::UserNamespace {
-        "run as root, or see to the user namespace above".into()
+fn fix(name: &str, errno: Errno) -> &'static str {
+    if is_unknown(name) {
+        OTHER_KERNEL
+    } else if errno == Errno::EINVAL {
+        "leave this chroot: its root is not a mount point"
     } else {
-        IN_A_CONTAINER.into()
+        IN_A_CONTAINER
     }
 }
 
+const OTHER_KERNEL: &str = "boot a kernel of a distribution: this one was built without it";
 const IN_A_CONTAINER: &str = "leave this container, or start it with --privileged";
+
+/// Whether this kernel does not have such a namespace at all.
+fn is_unknown(name: &str) -> bool {
+    let known = Path::new("/proc/self/ns");
+    known.exists() && !known.join(name).exists()
+}
 
 /// What keeps the caller from making a user namespace, and what to do about it.
 fn forbidden_by() -> String {
     let set = |name: &str, value: &str| format!("sudo sysctl -w {name}={value}");
-    if !Path::new("/proc/self/ns/user").exists() {
-        "boot a kernel of a distribution: this one was built without it".into()
+    if is_unknown("user") {
+        OTHER_KERNEL.into()
     } else if sysctl("kernel/unprivileged_userns_clone") == Some(0) {
         set("kernel.unprivileged_userns_clone", "1")
     } else if sysctl("user/max_user_namespaces") == Some(0) {

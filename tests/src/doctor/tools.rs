@@ -13,7 +13,7 @@ const BY_HAND: [(&str, &str); 7] = [
     ("nsenter", "util-linux"),
     ("mount", "util-linux"),
     ("ip", "iproute2"),
-    ("busybox", "busybox-static"),
+    ("busybox", "busybox"),
     ("cc", "gcc"),
     ("cargo", "Rust (https://rustup.rs)"),
 ];

@@ -8,7 +8,7 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
     sys::wait::{WaitStatus, waitpid},
-    unistd::{ForkResult, fork, getegid, geteuid},
+    unistd::{ForkResult, fork, getegid, geteuid, sethostname},
 };
 use std::fs;
 
@@ -17,23 +17,27 @@ use std::fs;
 pub enum Privilege {
     /// It has it: root, with `CAP_SYS_ADMIN`.
     Root,
-    /// It may become root of a user namespace, where that is allowed.
+    /// It may become root of a user namespace.
     UserNamespace,
+    /// It may not even do that.
+    None,
 }
 
 impl Privilege {
-    /// What the caller has: found by making a mount namespace, which takes `CAP_SYS_ADMIN`.
+    /// What the caller has: found by making a host name of its own, which takes `CAP_SYS_ADMIN`.
     pub fn of_caller() -> Privilege {
-        match in_child(|| unshare(CloneFlags::CLONE_NEWNS)) {
-            Ok(()) => Privilege::Root,
-            Err(_) => Privilege::UserNamespace,
-        }
+        let works = |privilege: Privilege| in_child(|| privilege.unshare_host_name()).is_ok();
+        (works(Privilege::Root).then_some(Privilege::Root))
+            .or_else(|| works(Privilege::UserNamespace).then_some(Privilege::UserNamespace))
+            .unwrap_or(Privilege::None)
     }
 
     /// Moves the calling process into new namespaces. Meant for a child of [`in_child`].
     pub fn unshare(self, flags: CloneFlags) -> nix::Result<()> {
-        if self == Privilege::UserNamespace {
-            become_root()?;
+        match self {
+            Privilege::Root => (),
+            Privilege::UserNamespace => become_root()?,
+            Privilege::None => return Err(Errno::EPERM),
         }
         unshare(flags)?;
         if flags.contains(CloneFlags::CLONE_NEWNS) {
@@ -43,10 +47,17 @@ impl Privilege {
         }
         Ok(())
     }
+
+    /// Makes a UTS namespace and sets its host name: a security module may grant a namespace
+    /// and then refuse every use of it.
+    pub fn unshare_host_name(self) -> nix::Result<()> {
+        self.unshare(CloneFlags::CLONE_NEWUTS)?;
+        sethostname("doctor")
+    }
 }
 
 /// Makes a user namespace and maps root in it to the caller (`user_namespaces(7)`).
-pub fn become_root() -> nix::Result<()> {
+fn become_root() -> nix::Result<()> {
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER)?;
     write("/proc/self/setgroups", "deny")?;
