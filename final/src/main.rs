@@ -1,2 +1,40 @@
-//! Placeholder.
-fn main() {}
+//! `cooper`: a container runtime, assembled from the steps of the workshop.
+//!
+//! A mechanism is written once, in the step that teaches it; what is here is what a runtime needs around
+//! them. In the middle stands the runtime configuration of the Open Container Initiative, the `config.json`
+//! that runc and its kin read:
+//!
+//! | module | turns |
+//! |---|---|
+//! | [`run`] | the options of `cooper run` into a configuration |
+//! | [`container`] | a configuration into a process |
+//! | [`completion`] | the command line's own description into a shell's completion |
+
+mod completion;
+mod container;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run containers
+#[derive(Parser)]
+#[command(name = "cooper", version, arg_required_else_help = false)]
+struct Cooper {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunOptions),
+    Completion(completion::CompletionOptions),
+}
+
+fn main() -> ExitCode {
+    fork_exec::main(|cooper: &Cooper| match &cooper.command {
+        Command::Run(options) => run::run(options),
+        Command::Completion(options) => completion::write::<Cooper>(options),
+    })
+}

@@ -24,7 +24,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub struct CommandLine {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
-    words: Vec<OsString>,
+    pub words: Vec<OsString>,
 }
 
 /// The command could not be started. It has statuses of its own, as in every shell.

@@ -32,5 +32,5 @@ pub mod wait;
 
 pub use exec::{CommandError, CommandLine, exec};
 pub use fork::{Child, fork};
-pub use program::main;
+pub use program::{command_of, main};
 pub use wait::wait;

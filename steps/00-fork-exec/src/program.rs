@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Parser};
+use clap::{Arg, ArgAction, Command, Parser};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -32,14 +32,8 @@ pub fn main<Options: Parser>(run: fn(&Options) -> anyhow::Result<ExitCode>) -> E
 
 /// The options, or nothing if it was only help that was asked for.
 fn parse<Options: Parser>() -> anyhow::Result<Option<Options>> {
-    // Without clap's `-h`: that is Docker's short form of `--hostname`, which step 04 brings.
-    let help =
-        Arg::new("help").long("help").action(ArgAction::Help).help("Print help").global(true);
-    let parsed = Options::command()
-        .disable_help_flag(true)
-        .arg(help)
-        .try_get_matches()
-        .and_then(|matches| Options::from_arg_matches(&matches));
+    let matches = command_of::<Options>().try_get_matches();
+    let parsed = matches.and_then(|matches| Options::from_arg_matches(&matches));
     match parsed {
         Ok(options) => Ok(Some(options)),
         Err(error)
@@ -50,6 +44,15 @@ fn parse<Options: Parser>() -> anyhow::Result<Option<Options>> {
         }
         Err(error) => Err(usage_error(&error)),
     }
+}
+
+/// The command line that [`main`] understands: without clap's `-h`, which is Docker's short form of
+/// `--hostname` and comes in step 04.
+#[must_use]
+pub fn command_of<Options: Parser>() -> Command {
+    let help =
+        Arg::new("help").long("help").action(ArgAction::Help).help("Print help").global(true);
+    Options::command().disable_help_flag(true).arg(help)
 }
 
 /// clap explains a mistake in several paragraphs. The first says what is wrong.

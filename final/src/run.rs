@@ -1,0 +1,95 @@
+//! `cooper run`: from options to an OCI runtime configuration.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use fork_exec::CommandLine;
+use mount_ns::default_mounts;
+use nix::unistd::{getgid, getuid};
+use oci_spec::runtime::Spec;
+use serde_json::json;
+
+use crate::container;
+
+/// Where Docker lets a container look for commands if its image does not say.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Create and run a new container
+#[derive(clap::Args)]
+pub struct RunOptions {
+    /// The directory that becomes the container's root
+    rootfs: PathBuf,
+    #[command(flatten)]
+    command: CommandLine,
+}
+
+/// Runs the container in the foreground, and ends as its command ends.
+pub fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
+    container::run(&configuration(options)?)
+}
+
+/// What `config.json` would hold: exactly what will be done, and nothing that will not. The fields are those
+/// of the runtime specification's `config.md` and `config-linux.md`.
+fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
+    let args: Vec<_> =
+        options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
+    let configuration = json!({
+        "ociVersion": "1.2.0",
+        "root": { "path": utf8(options.rootfs.as_os_str())? },
+        "process": {
+            "args": args,
+            "env": environment()?,
+            "cwd": "/",
+            "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
+        },
+        "mounts": default_mounts(),
+        "linux": { "namespaces": [{ "type": "mount" }] },
+    });
+    serde_json::from_value(configuration).context("put the runtime configuration together")
+}
+
+/// A container does not inherit the environment of whoever starts it: it is to run the same everywhere.
+/// Only the terminal is the caller's, and so is its name.
+fn environment() -> anyhow::Result<Vec<String>> {
+    let mut environment = vec![PATH.into(), "HOME=/root".into()];
+    if let Some(terminal) = env::var_os("TERM") {
+        environment.push(format!("TERM={}", utf8(&terminal)?));
+    }
+    Ok(environment)
+}
+
+fn utf8(text: &OsStr) -> anyhow::Result<&str> {
+    text.to_str().with_context(|| {
+        format!(
+            "'{}' is not UTF-8, and an OCI configuration cannot hold anything else",
+            text.display()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    #[test]
+    fn options_become_a_configuration() {
+        let line = Line::parse_from(["run", "/srv/alpine", "echo", "--", "a b"]);
+        let spec = configuration(&line.options).unwrap();
+        let process = spec.process().as_ref().unwrap();
+        assert_eq!(spec.root().as_ref().unwrap().path(), "/srv/alpine");
+        assert_eq!(process.args().as_ref().unwrap(), &["echo", "--", "a b"]);
+        assert_eq!(spec.mounts().as_ref().unwrap(), &default_mounts());
+        // What the type would add by itself, and nobody here carries out.
+        assert!(spec.hostname().is_none() && process.capabilities().is_none());
+    }
+}
