@@ -99,5 +99,5 @@ allow_user_namespaces() {
 install_rust
 keep_target_inside
 allow_user_namespaces
-say "ready; building the workshop's own command (a minute or two the first time)"
+say "ready; building the workshop's own command, which takes a while the first time"
 as_learner "cd '$clone' && cargo workshop doctor"
