@@ -6,17 +6,23 @@
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] (the command).
 
 mod checks;
+mod doctor;
 mod grade;
 mod judge;
 mod mountinfo;
 mod report;
+mod rootfs;
 mod sandbox;
 mod shell;
 mod steps;
+mod subject;
+mod view;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// The commands of the container workshop.
@@ -29,20 +35,43 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what of the workshop this machine can do, with the remedy where something is missing.
+    Doctor,
     /// Judge a step: every check, its points, and what the kernel showed.
     Grade(grade::Options),
+    /// Make a small root file system out of this host's own programs.
+    Rootfs {
+        /// A directory that does not exist yet, or is empty.
+        dir: PathBuf,
+    },
     /// Run a shell or a command in a throw-away host, as root inside.
     Sandbox(shell::Options),
+    /// Show what a command sees inside of a step's container, as the kernel tells it.
+    View(view::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Options::parse().command {
+        Command::Doctor => examine(),
         Command::Grade(options) => grade::run(&options),
+        Command::Rootfs { dir } => make_rootfs(&dir),
         Command::Sandbox(options) => shell::run(&options),
+        Command::View(options) => view::run(&options),
     };
     done.unwrap_or_else(|error| {
         // Standard error may be closed; there is nobody else to tell.
         let _ = writeln!(io::stderr(), "workshop: {error:#}");
         ExitCode::from(2)
     })
+}
+
+fn examine() -> Result<ExitCode> {
+    let able = doctor::run(&mut io::stdout()).context("write to standard output")?;
+    Ok(if able { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn make_rootfs(dir: &Path) -> Result<ExitCode> {
+    let made = rootfs::make(dir)?;
+    writeln!(io::stdout(), "{}: {made}", dir.display()).context("write to standard output")?;
+    Ok(ExitCode::SUCCESS)
 }

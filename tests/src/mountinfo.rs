@@ -68,6 +68,12 @@ pub fn of_this_process() -> Result<Vec<Mount>> {
     Ok(parse(&text))
 }
 
+/// Whether the running kernel knows a type of file system (`proc_filesystems(5)`).
+pub fn kernel_has_filesystem(kind: &str) -> Result<bool> {
+    let text = std::fs::read_to_string("/proc/filesystems").context("read /proc/filesystems")?;
+    Ok(text.lines().any(|line| line.rsplit('\t').next() == Some(kind)))
+}
+
 /// Parses a whole mountinfo file.
 pub fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect()

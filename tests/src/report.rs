@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::Check;
 use crate::judge::verdict::Verdict;
-use crate::steps::Step;
+use crate::subject::Subject;
 
 /// A check that was run.
 pub struct Judged {
@@ -40,17 +40,17 @@ struct Line {
 
 impl Report {
     /// Adds up the points.
-    pub fn new(step: &'static Step, seed: u64, judged: Vec<Judged>) -> Report {
+    pub fn new(subject: &Subject, judged: Vec<Judged>) -> Report {
         let checks: Vec<Line> = judged.into_iter().map(Line::from).collect();
         let sum = |counts: fn(&Line) -> bool, points: fn(&Line) -> u32| {
             checks.iter().filter(|line| counts(line)).map(points).sum()
         };
         Report {
-            step: step.slug,
+            step: subject.step.slug,
             score: sum(|_| true, |line| line.points),
             max: sum(|line| line.status != "unsupported", |line| line.max),
             unsupported_points: sum(|line| line.status == "unsupported", |line| line.max),
-            seed,
+            seed: subject.seed,
             checks,
         }
     }

@@ -78,6 +78,16 @@ impl Sandbox {
     }
 }
 
+/// Says why no throw-away host can be made here, if that is so.
+pub fn try_out() -> Result<()> {
+    let sandbox =
+        Sandbox { shares: Vec::new(), time_limit: Duration::from_secs(30), terminal: false };
+    sandbox
+        .start(|_| Ok(()))?
+        .finish()
+        .context("no throw-away host can be made here (see `cargo workshop doctor`)")
+}
+
 /// The throw-away host, seen by the process that made it.
 pub struct Host {
     /// `/proc` of the outer process-id namespace.

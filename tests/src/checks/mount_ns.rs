@@ -12,7 +12,8 @@ use super::Check;
 use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
-use crate::judge::verdict::{Held, broken, expect};
+use crate::judge::verdict::{Broken, Held, broken, expect};
+use crate::mountinfo::kernel_has_filesystem;
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -193,6 +194,10 @@ fn shm_and_mqueue_are_mounted(trial: &Trial) -> Held {
     has_magic(&agent, "dev/shm", TMPFS_MAGIC, "tmpfs")?;
     let mode = agent.command.stat_inside("dev/shm")?.st_mode & 0o7777;
     expect(mode == 0o1777, "/dev/shm has mode 1777", || format!("mode {mode:o}"))?;
+    if !kernel_has_filesystem("mqueue")? {
+        let reason = "this kernel has no POSIX message queues (CONFIG_POSIX_MQUEUE)";
+        return Err(Broken::Unsupported(reason.into()));
+    }
     has_magic(&agent, "dev/mqueue", MQUEUE_MAGIC, "mqueue")
 }
 

@@ -1,5 +1,6 @@
 //! The probe, running as the container's command, and the orders that it takes.
 
+use std::ffi::{OsStr, OsString};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -23,13 +24,28 @@ impl<'t> Start<'t> {
     }
 
     /// The same, with further arguments for the probe.
-    pub fn agent_with<A: AsRef<std::ffi::OsStr>>(
+    pub fn agent_with<A: AsRef<OsStr>>(
         self,
+        arguments: &[A],
+    ) -> Result<Agent<'t>, Broken> {
+        let probe = self.trial().inside("probe").into_os_string();
+        self.run_probe(vec![probe], arguments)
+    }
+
+    /// Starts the probe as an ordinary process of the host, to compare with.
+    pub fn agent_on_the_host(self) -> Result<Agent<'t>, Broken> {
+        let probe = self.trial().outside("checks/probe");
+        self.on_the_host(&probe).run_probe::<&str>(Vec::new(), &[])
+    }
+
+    fn run_probe<A: AsRef<OsStr>>(
+        self,
+        mut words: Vec<OsString>,
         arguments: &[A],
     ) -> Result<Agent<'t>, Broken> {
         let trial = self.trial();
         let nonce = trial.word();
-        let mut words = vec![trial.inside("probe").into_os_string(), nonce.clone().into()];
+        words.push(nonce.clone().into());
         words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
         let mut run = self.command(words).spawn()?;
         let ready = run.stdout.line(PATIENCE)?;

@@ -28,7 +28,8 @@ const KEPT: usize = 1 << 20;
 #[must_use]
 pub struct Start<'t> {
     trial: &'t Trial<'t>,
-    options: Vec<OsString>,
+    program: PathBuf,
+    prefix: &'t [OsString],
     rootfs: Option<PathBuf>,
     command: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -41,7 +42,8 @@ impl<'t> Start<'t> {
     pub fn new(trial: &'t Trial<'t>) -> Start<'t> {
         Start {
             trial,
-            options: Vec::new(),
+            program: trial.subject.program.clone(),
+            prefix: &trial.subject.prefix,
             rootfs: trial.takes_rootfs().then(|| trial.rootfs.clone()),
             command: Vec::new(),
             environment: Vec::new(),
@@ -53,6 +55,12 @@ impl<'t> Start<'t> {
     /// The trial that this start belongs to.
     pub fn trial(&self) -> &'t Trial<'t> {
         self.trial
+    }
+
+    /// No step at all: the command itself, as a process of the host.
+    pub fn on_the_host(mut self, command: &Path) -> Self {
+        (self.program, self.prefix, self.rootfs) = (command.to_owned(), &[], None);
+        self
     }
 
     /// Another root file system.
@@ -93,8 +101,8 @@ impl<'t> Start<'t> {
 
     /// Starts it.
     pub fn spawn(self) -> Result<Run> {
-        let mut command = self.trial.host.command(self.trial.program);
-        command.args(&self.options).args(&self.rootfs).args(&self.command);
+        let mut command = self.trial.host.command(&self.program);
+        command.args(self.prefix).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (blocked, ignored) = (self.blocked, self.ignored);
@@ -109,7 +117,7 @@ impl<'t> Start<'t> {
         unsafe { command.pre_exec(inherit) };
         let mut child = command
             .spawn()
-            .with_context(|| format!("start {}", self.trial.program.display()))?;
+            .with_context(|| format!("start {}", self.program.display()))?;
         let stdin = child.stdin.take();
         let stdout = Stream::new(child.stdout.take().context("stdout")?.into())?;
         let stderr = Stream::new(child.stderr.take().context("stderr")?.into())?;

@@ -14,7 +14,7 @@ use super::kernel::{FileId, Process};
 use super::program::Start;
 use crate::mountinfo::Mount;
 use crate::sandbox::Host;
-use crate::steps::Step;
+use crate::subject::Subject;
 
 /// The probe, which `build.rs` compiled.
 static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
@@ -25,8 +25,7 @@ const CHECKS: &str = "checks";
 /// One check's own throw-away host, with the program under test and a root file system for it.
 pub struct Trial<'t> {
     pub host: &'t Host,
-    pub step: &'static Step,
-    pub program: &'t Path,
+    pub subject: &'t Subject,
     /// The root file system that the step is given, as the host sees it.
     pub rootfs: PathBuf,
     /// The probe in it.
@@ -35,25 +34,23 @@ pub struct Trial<'t> {
 }
 
 impl<'t> Trial<'t> {
-    /// Prepares a root file system: a nearly empty one, or `base` with the checks' own files added,
-    /// as an overlay whose changes are thrown away.
+    /// Prepares a root file system: a nearly empty one, or the subject's with the checks' own files
+    /// added, as an overlay whose changes are thrown away.
     pub fn prepare(
         host: &'t Host,
-        step: &'static Step,
-        program: &'t Path,
-        base: Option<&Path>,
+        subject: &'t Subject,
         seed: u64,
     ) -> Result<Trial<'t>> {
         let random = RefCell::new(fastrand::Rng::with_seed(seed));
         let place = Path::new("/tmp").join(word(&random));
         let rootfs = place.join("rootfs");
         fs::create_dir_all(&rootfs).context("make the root file system")?;
-        if let Some(base) = base {
+        if let Some(base) = &subject.rootfs {
             overlay(base, &place, &rootfs)?;
         }
         write_fixture(&rootfs.join(CHECKS))?;
         let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
-        Ok(Trial { host, step, program, rootfs, probe, random })
+        Ok(Trial { host, subject, rootfs, probe, random })
     }
 
     /// A start of the step.
@@ -67,7 +64,7 @@ impl<'t> Trial<'t> {
 
     /// Whether this step has a root file system among its arguments.
     pub fn takes_rootfs(&self) -> bool {
-        self.step.takes_rootfs()
+        self.subject.step.takes_rootfs()
     }
 
     /// The path under which the command finds one of the checks' files.

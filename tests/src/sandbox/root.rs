@@ -247,6 +247,9 @@ fn make_devices(dev: &Path) -> Result<()> {
         ("shm", "tmpfs", "mode=1777,size=64m"),
         ("mqueue", "mqueue", ""),
     ] {
+        if !mountinfo::kernel_has_filesystem(kind)? {
+            continue;
+        }
         make_dir(&dev.join(name), 0o755)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
         mount(Some(kind), &dev.join(name), Some(kind), flags, Some(options))

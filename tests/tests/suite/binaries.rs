@@ -1,6 +1,7 @@
 //! The programs under test, built by one nested `cargo build`, so that `cargo test` is enough.
 
 use std::env;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,6 +18,22 @@ pub fn clone() -> &'static Path {
 pub fn reference(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(build).join(name)
+}
+
+/// Whether a throw-away host can be made here. If not the test named is counted as unsupported, out
+/// loud: standard error is written to directly, because the test runner hides what a test prints.
+pub fn can_judge(test: &str) -> bool {
+    static REASON: OnceLock<Option<String>> = OnceLock::new();
+    let reason = REASON.get_or_init(|| {
+        let output =
+            Command::new(WORKSHOP).args(["sandbox", "true"]).output().expect("workshop runs");
+        let failed = !output.status.success();
+        failed.then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    });
+    if let Some(reason) = reason {
+        let _ = writeln!(io::stderr(), "unsupported: {test}: {reason}");
+    }
+    reason.is_none()
 }
 
 /// Builds the default members, unless `COOPERAGE_BIN_DIR` says where they are already: then the

@@ -4,3 +4,4 @@
 
 mod binaries;
 mod reference;
+mod view;

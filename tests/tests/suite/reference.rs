@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::binaries::{WORKSHOP, reference};
+use crate::binaries::{WORKSHOP, can_judge, reference};
 
 /// The steps, in their order.
 pub const STEPS: [&str; 4] = ["00-fork-exec", "01-chroot", "02-mount-ns", "03-pivot-root"];
@@ -36,6 +36,9 @@ pub fn lost(report: &Value) -> Vec<&str> {
 
 #[test]
 fn every_step_gets_full_points() {
+    if !can_judge("every_step_gets_full_points") {
+        return;
+    }
     for step in STEPS {
         let output = grade(step, &reference(step), &[]);
         let report = report(&output);
@@ -46,6 +49,9 @@ fn every_step_gets_full_points() {
 
 #[test]
 fn the_program_of_the_step_before_fails() {
+    if !can_judge("the_program_of_the_step_before_fails") {
+        return;
+    }
     for pair in STEPS.windows(2) {
         let output = grade(pair[1], &reference(pair[0]), &[]);
         let report = report(&output);
