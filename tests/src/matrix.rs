@@ -125,17 +125,18 @@ mod tests {
 
     #[test]
     fn the_text_marks_what_is_new() {
-        let expected = "\
-               root directory
-               |  mount <table>
-               |  |  CPU
- 00-fork-exec  ·  ·  ·
- 01-chroot    [●] ·  ·
- 02-cgroup     ●  · [◐]
-
- ·  shared with the host   ●  its own   ◐  limited   [ ] new in this step
-";
-        assert_eq!(three_steps().to_text(), expected);
+        let expected = [
+            "               root directory",
+            "               |  mount <table>",
+            "               |  |  CPU",
+            " 00-fork-exec  ·  ·  ·",
+            " 01-chroot    [●] ·  ·",
+            " 02-cgroup     ●  · [◐]",
+            "",
+            " ·  shared with the host   ●  its own   ◐  limited   [ ] new in this step",
+            "",
+        ];
+        assert_eq!(three_steps().to_text(), expected.join("\n"));
     }
 
     #[test]
@@ -143,8 +144,11 @@ mod tests {
         let svg = three_steps().to_svg();
         assert!(svg.contains("mount &lt;table&gt;") && !svg.contains("<table>"));
         assert!(svg.contains("01-chroot: root directory"));
-        assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count());
-        assert_eq!(svg.matches("<title>").count(), svg.matches("</title>").count());
+        for element in ["svg", "g", "use", "title", "desc", "text", "style", "defs"] {
+            let opened = svg.matches(&format!("<{element} ")).count()
+                + svg.matches(&format!("<{element}>")).count();
+            assert_eq!(opened, svg.matches(&format!("</{element}>")).count(), "{element}");
+        }
     }
 
     #[test]

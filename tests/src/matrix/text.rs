@@ -2,29 +2,28 @@
 //! no more room than the glyphs beneath them.
 
 use super::{Cell, Matrix};
-use std::fmt::Write;
 
 /// Draws the matrix as a table with a legend.
 pub fn draw(matrix: &Matrix) -> String {
-    let width = (matrix.rows.iter()).map(|row| row.step.chars().count()).max().unwrap_or(0);
-    let mut lines = String::new();
-    for (column, facet) in matrix.facets.iter().enumerate() {
-        lines += &format!(" {:width$}  {}{facet}\n", "", "|  ".repeat(column));
-    }
+    let names = matrix.rows.iter().map(|row| row.step.chars().count());
+    let width = names.max().unwrap_or(0);
+    let mut lines: Vec<String> = (matrix.facets.iter().enumerate())
+        .map(|(column, facet)| format!(" {:width$}  {}{facet}", "", "|  ".repeat(column)))
+        .collect();
     for (index, row) in matrix.rows.iter().enumerate() {
-        let mut line = format!(" {:width$} ", row.step);
-        for (column, cell) in row.cells.iter().enumerate() {
-            let (open, close) = if matrix.is_new(index, column) { ('[', ']') } else { (' ', ' ') };
-            let _ = write!(line, "{open}{}{close}", glyph(*cell));
-        }
-        lines += line.trim_end();
-        lines.push('\n');
+        let cells: String = (row.cells.iter().enumerate())
+            .map(|(column, cell)| match (matrix.is_new(index, column), glyph(*cell)) {
+                (true, glyph) => format!("[{glyph}]"),
+                (false, glyph) => format!(" {glyph} "),
+            })
+            .collect();
+        lines.push(format!(" {:width$} {}", row.step, cells.trim_end()));
     }
-    lines.push('\n');
-    for cell in [Cell::Shared, Cell::Own, Cell::Limited] {
-        lines += &format!(" {}  {}  ", glyph(cell), cell.meaning());
-    }
-    lines + " [ ] new in this step\n"
+    let legend = [Cell::Shared, Cell::Own, Cell::Limited]
+        .map(|cell| format!("{}  {}   ", glyph(cell), cell.meaning()))
+        .concat();
+    lines.push(format!("\n {legend}[ ] new in this step\n"));
+    lines.join("\n")
 }
 
 fn glyph(cell: Cell) -> char {
