@@ -27,10 +27,18 @@ pub struct Child {
 ///
 /// Signals sent to the parent from here on wait for [`wait`](crate::wait()) to pass them on.
 pub fn fork(child: impl FnOnce() -> anyhow::Result<Infallible>) -> anyhow::Result<Child> {
+    // SAFETY: a step has a single thread, so no lock that the child may need is held by another one.
+    fork_by(|| unsafe { unistd::fork() }.context("fork"), child)
+}
+
+/// The same with another call in the place of fork(2), as step 06 needs it: one that returns twice too.
+pub fn fork_by(
+    call: impl FnOnce() -> anyhow::Result<ForkResult>,
+    child: impl FnOnce() -> anyhow::Result<Infallible>,
+) -> anyhow::Result<Child> {
     let signals = Signals::hold()?;
     let parent = pidfd::open(getpid())?;
-    // SAFETY: a step has a single thread, so no lock that the child may need is held by another one.
-    match unsafe { unistd::fork() }.context("fork")? {
+    match call()? {
         ForkResult::Parent { child } => {
             Ok(Child { pidfd: pidfd::open(child)?, signals: signals::receive()? })
         }
@@ -53,7 +61,10 @@ fn in_child(
     };
     let Err(error) = start();
     inherited::ignore_sigpipe();
-    let status = program::report(&error);
+    exit(program::report(&error))
+}
+
+fn exit(status: u8) -> ! {
     // SAFETY: _exit(2) has no conditions. Unlike exit(3), it runs nothing that was registered in the parent.
     unsafe { libc::_exit(status.into()) }
 }
@@ -65,7 +76,7 @@ fn die_with(parent: &OwnedFd) -> anyhow::Result<()> {
     // A parent that died before that line will not be announced. It cannot be asked for with getppid(2):
     // in a PID namespace of its own (step 06) a process always gets 0 there.
     if pidfd::has_ended(parent)? {
-        anyhow::bail!("the parent died before the command could start");
+        exit(0); // Nobody is left to see a status, or to read a message.
     }
     Ok(())
 }

@@ -31,6 +31,6 @@ mod signals;
 pub mod wait;
 
 pub use exec::{CommandError, CommandLine, exec};
-pub use fork::{Child, fork};
+pub use fork::{Child, fork, fork_by};
 pub use program::{command_of, main};
 pub use wait::wait;
