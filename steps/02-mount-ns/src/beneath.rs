@@ -4,6 +4,7 @@
 //! `ROOTFS/proc` lands on the host's `/etc`. So the root is opened once, and every path is looked up from
 //! that descriptor with openat2(2), which treats it as `/`: links and `..` stay beneath it.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -11,8 +12,9 @@ use anyhow::Context;
 use fork_exec::CommandError;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{AccessFlags, faccessat};
 
 /// Opens the directory `rootfs`, as the root for [`mount_all`](crate::mount_all()) and
 /// [`make_devices`](crate::make_devices()).
@@ -23,21 +25,21 @@ pub fn open_root(rootfs: &Path) -> anyhow::Result<OwnedFd> {
     let shown = rootfs.display();
     let root = open(rootfs, flags, Mode::empty())
         .with_context(|| format!("open the root directory {shown}"))?;
-    if is_empty(&root) {
-        let message = format!("exec in {shown}: {} (the directory is empty)", Errno::ENOENT);
-        return Err(CommandError::NotFound(message).into());
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    match Dir::openat(&root, ".", flags, Mode::empty()) {
+        Ok(mut entries) => {
+            // "." and ".." are in every directory.
+            if entries.iter().nth(2).is_none() {
+                let message =
+                    format!("exec in {shown}: {} (the directory is empty)", Errno::ENOENT);
+                return Err(CommandError::NotFound(message).into());
+            }
+        }
+        // It cannot be listed; but as a root it only has to be entered.
+        Err(_) => faccessat(&root, ".", AccessFlags::X_OK, AtFlags::AT_EACCESS)
+            .with_context(|| format!("enter the root directory {shown}"))?,
     }
     Ok(root)
-}
-
-/// A directory that cannot be listed may have anything in it.
-fn is_empty(root: &OwnedFd) -> bool {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(mut directory) = Dir::openat(root, ".", flags, Mode::empty()) else {
-        return false;
-    };
-    // Two of the entries are "." and "..".
-    directory.iter().take(3).count() < 3
 }
 
 /// Opens `path` as a process would that has `root` as its root directory.
@@ -83,10 +85,8 @@ pub fn file_beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     }
 }
 
-fn split<'path>(
-    root: &OwnedFd,
-    path: &'path Path,
-) -> nix::Result<(OwnedFd, &'path std::ffi::OsStr)> {
+/// The open parent directory of `path`, which is made if it is missing, and the last name.
+fn split<'path>(root: &OwnedFd, path: &'path Path) -> nix::Result<(OwnedFd, &'path OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Errno::EINVAL);
     };

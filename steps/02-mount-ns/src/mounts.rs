@@ -1,24 +1,35 @@
 //! Mounts a list of mounts.
 
+use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::geteuid;
 use oci_spec::runtime::Mount;
 
 use crate::beneath::{directory_beneath, file_beneath, open_beneath};
 use crate::options::MountOptions;
 use crate::umask::NoUmask;
 
+/// Who is root in a user namespace only may not show himself what belongs to others.
+const IN_A_USER_NAMESPACE: &str = "in a user namespace /proc takes a PID namespace of its own, /sys a network and mqueue an IPC namespace";
+
 /// Mounts `mounts` beneath the open directory `root`, in their order. A missing mount point is made.
 pub fn mount_all(root: &OwnedFd, mounts: &[Mount]) -> anyhow::Result<()> {
     let _exact_modes = NoUmask::set();
     mounts.iter().try_for_each(|each| {
         mount_one(root, each).with_context(|| {
-            let what = each.source().as_deref().unwrap_or(Path::new("nothing"));
-            format!("mount {} on {}", what.display(), each.destination().display())
+            let source = each.source().as_deref().unwrap_or(Path::new("nothing"));
+            let rootfs = fs::read_link(path_of(root)).unwrap_or_default();
+            format!(
+                "mount {} on {} in {}",
+                source.display(),
+                each.destination().display(),
+                rootfs.display()
+            )
         })
     })
 }
@@ -45,6 +56,9 @@ fn mount_one(root: &OwnedFd, each: &Mount) -> anyhow::Result<()> {
                 .context("unmount what is there")?;
             let mount_point = open_beneath(root, destination)?;
             mount(source, &path_of(&mount_point), kind, flags, Some(data.as_str()))?;
+        }
+        Err(Errno::EPERM) if geteuid().is_root() => {
+            return Err(Errno::EPERM).context(IN_A_USER_NAMESPACE);
         }
         result => result?,
     }
