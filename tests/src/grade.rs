@@ -15,7 +15,7 @@ use crate::sandbox::fork::Pending;
 use crate::subject::{Subject, SubjectOptions};
 
 /// How many checks run at the same time. Most of a check is waiting for the kernel.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// What `workshop grade` is told.
 #[derive(Args)]

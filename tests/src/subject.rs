@@ -57,9 +57,10 @@ impl SubjectOptions {
         if !is_executable(&program) {
             bail!("{} is not a program: it must be a file that may be executed", program.display());
         }
+        let step = Step::find(&self.step)?;
         sandbox::try_out()?;
         Ok(Subject {
-            step: Step::find(&self.step)?,
+            step,
             program,
             prefix: self.arg.clone(),
             rootfs: self.rootfs.as_deref().map(directory).transpose()?,

@@ -48,7 +48,7 @@ impl<'t> Start<'t> {
         words.push(nonce.clone().into());
         words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
         let mut run = self.command(words).spawn()?;
-        let ready = run.stdout.line(PATIENCE)?;
+        let ready = run.first_line(PATIENCE)?;
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
             return never_ran(&mut run, ready.as_deref());
         }

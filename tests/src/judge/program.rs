@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use super::trial::Trial;
 
 /// How long a thing may take that should happen at once. Only a broken program ever takes that long.
-pub const PATIENCE: Duration = Duration::from_secs(4);
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// More output than this is counted, not kept.
 const KEPT: usize = 1 << 20;
@@ -174,6 +174,19 @@ impl Run {
         // Nobody may be reading; what comes back, or does not, is what counts.
         let _ = stdin.write_all(format!("{line}\n").as_bytes());
         Ok(())
+    }
+
+    /// The first line on standard output; `None` when none comes within `limit`, or when the step
+    /// ends without one, even if something that it left behind still holds the pipe.
+    pub fn first_line(&mut self, limit: Duration) -> Result<Option<String>> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let ended = self.child.try_wait().context("wait for the step")?.is_some();
+            let line = self.stdout.line(Duration::from_millis(20))?;
+            if line.is_some() || ended || self.stdout.closed || Instant::now() >= deadline {
+                return Ok(line);
+            }
+        }
     }
 
     /// Closes the standard input of the step.

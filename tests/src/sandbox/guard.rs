@@ -20,9 +20,9 @@ use nix::unistd::{setsid, write};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 /// How many processes may exist inside.
-pub const PROCESSES: u64 = 512;
+pub const PROCESSES: u64 = 128;
 /// How much memory they may use together, in bytes.
-pub const MEMORY: u64 = 1 << 30;
+pub const MEMORY: u64 = 768 << 20;
 
 /// What root of the real host loses. Steps need the others: CAP_SYS_TIME, for example, to set the
 /// offsets of a time namespace; so setting the clock itself is stopped by the filter below.

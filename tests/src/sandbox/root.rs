@@ -84,10 +84,10 @@ pub fn build(shares: &[PathBuf], layers: Option<PathBuf>, rootless: bool) -> Res
     let layers_on_disk = layers.map(|path| open_path(&path)).transpose()?;
 
     umask(Mode::empty());
-    tmpfs(Path::new(STAGE), "mode=700,size=1g,nr_inodes=200k")?;
+    tmpfs(Path::new(STAGE), "mode=700,size=512m,nr_inodes=200k")?;
     let root = Path::new(STAGE).join("root");
     make_dir(&root, 0o755)?;
-    tmpfs(&root, "mode=755,size=512m,nr_inodes=100k")?;
+    tmpfs(&root, "mode=755,size=64m,nr_inodes=100k")?;
     let layers = match &layers_on_disk {
         Some(dir) => PathBuf::from(fd_path(dir)),
         None => Path::new(STAGE).join("layers"),
@@ -198,8 +198,8 @@ impl Builder {
             make_dir(&inside, mode)?;
         }
         tmpfs(&self.inside(Path::new("/run")), "mode=755,size=64m")?;
-        tmpfs(&self.inside(Path::new("/tmp")), "mode=1777,size=512m,nr_inodes=100k")?;
-        tmpfs(&self.inside(Path::new("/var/tmp")), "mode=1777,size=256m,nr_inodes=100k").ok();
+        tmpfs(&self.inside(Path::new("/tmp")), "mode=1777,size=256m,nr_inodes=100k")?;
+        tmpfs(&self.inside(Path::new("/var/tmp")), "mode=1777,size=128m,nr_inodes=100k").ok();
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("sysfs"), &self.inside(Path::new("/sys")), Some("sysfs"), flags, NONE)
             .context("mount a new /sys")?;

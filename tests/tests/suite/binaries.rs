@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The command that judges: cargo built it for this test.
 pub const WORKSHOP: &str = env!("CARGO_BIN_EXE_workshop");
@@ -35,6 +35,18 @@ pub fn can_judge(test: &str) -> bool {
     }
     reason.is_none()
 }
+
+/// Held by a test while it judges, beside others.
+pub fn beside_others() -> RwLockReadGuard<'static, ()> {
+    JUDGING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by a test that needs the machine for itself.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    JUDGING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+static JUDGING: RwLock<()> = RwLock::new(());
 
 /// Builds the default members, unless `COOPERAGE_BIN_DIR` says where they are already: then the
 /// suite can also be run by a user who may not write to the target directory.

@@ -2,6 +2,9 @@
 //!
 //! Everything here starts programs and looks at what they did. No system call is mocked.
 
+mod bad_input;
 mod binaries;
+mod hostile;
+mod mutants;
 mod reference;
 mod view;

@@ -5,11 +5,12 @@
 
 use std::process::Command;
 
-use crate::binaries::{WORKSHOP, can_judge, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
 use crate::reference::STEPS;
 
 #[test]
 fn the_view_of_every_step_is_as_written() {
+    let _guard = beside_others();
     if !can_judge("the_view_of_every_step_is_as_written") {
         return;
     }
@@ -24,6 +25,7 @@ fn the_view_of_every_step_is_as_written() {
 
 #[test]
 fn cooper_shows_the_view_of_the_last_step() {
+    let _guard = beside_others();
     if !can_judge("cooper_shows_the_view_of_the_last_step") {
         return;
     }

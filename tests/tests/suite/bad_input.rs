@@ -1,0 +1,129 @@
+//! Bad input of every kind gives one line, the status of the contract, and nothing left behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
+use crate::reference::STEPS;
+
+/// Root file systems, most of them none.
+struct Roots {
+    dir: TempDir,
+}
+
+impl Roots {
+    fn new() -> Roots {
+        let dir = TempDir::new().expect("a temporary directory");
+        let place = |name: &str| dir.path().join(name);
+        for name in ["empty", "good/bin/directory", "foreign/bin"] {
+            fs::create_dir_all(place(name)).expect("mkdir");
+        }
+        fs::write(place("file"), "no directory\n").expect("write");
+        write(&place("good/bin/not-executable"), 0o644, b"#!/bin/sh\n");
+        write(&place("good/bin/no-interpreter"), 0o755, b"#!/no/such/interpreter\n");
+        // The head of a program for AVR (elf(5)), which runs no Linux.
+        let mut head = vec![0; 64];
+        head[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        (head[16], head[18], head[20]) = (2, 83, 1);
+        write(&place("foreign/bin/sh"), 0o755, &head);
+        Roots { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+fn write(path: &Path, mode: u32, bytes: &[u8]) {
+    fs::write(path, bytes).expect("write");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+}
+
+/// Name of the root file system, the command in it, and the statuses that the contract allows.
+const CASES: [(&str, &str, &[i32]); 9] = [
+    ("missing", "/bin/sh", &[125]),
+    ("file", "/bin/sh", &[125]),
+    ("good/bin/no-interpreter/below-a-file", "/bin/sh", &[125]),
+    ("empty", "/bin/sh", &[127]),
+    ("foreign", "/bin/sh", &[126]),
+    ("good", "/bin/missing", &[127]),
+    ("good", "/bin/directory", &[126]),
+    ("good", "/bin/not-executable", &[126]),
+    ("good", "/bin/no-interpreter", &[126, 127]),
+];
+
+#[test]
+fn every_bad_root_and_command_has_its_line_and_status() {
+    let _guard = beside_others();
+    if !can_judge("every_bad_root_and_command_has_its_line_and_status") {
+        return;
+    }
+    let roots = Roots::new();
+    for words in [vec!["01-chroot"], vec!["02-mount-ns"], vec!["03-pivot-root"], vec!["cooper", "run"]] {
+        for (root, command, due) in CASES {
+            let rootfs = roots.path(root);
+            let output = Command::new(WORKSHOP)
+                .args(["sandbox", "--share"])
+                .arg(roots.dir.path())
+                .arg(reference(words[0]))
+                .args(&words[1..])
+                .args([&rootfs, Path::new(command)])
+                .env("RUST_BACKTRACE", "1")
+                .output()
+                .expect("workshop runs");
+            let root_is_bad = due == [125] || root == "empty";
+            let named = if root_is_bad { rootfs.display().to_string() } else { command.into() };
+            one_line_says(&format!("{words:?} {root} {command}"), &output, due, &named);
+        }
+    }
+}
+
+#[test]
+fn a_step_that_needs_root_says_so_to_an_ordinary_user() {
+    let roots = Roots::new();
+    fs::set_permissions(roots.dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let nobody = 65534;
+    for step in &STEPS[1..] {
+        // The clone may lie where nobody else may look; a copy does not.
+        let program = roots.path(step);
+        fs::copy(reference(step), &program).expect("copy the step");
+        let mut command = Command::new(&program);
+        if nix::unistd::geteuid().is_root() {
+            command.uid(nobody).gid(nobody);
+        }
+        let output = command.arg(roots.path("good")).arg("/bin/sh").output().expect("it runs");
+        one_line_says(step, &output, &[125], "EPERM");
+    }
+}
+
+#[test]
+fn grade_says_why_it_cannot_judge() {
+    let roots = Roots::new();
+    let cases: [(&str, PathBuf, &str); 4] = [
+        ("03", roots.path("missing"), "missing"),
+        ("03", roots.path("good/bin/not-executable"), "may be executed"),
+        ("03", roots.path("good"), "may be executed"),
+        ("77", roots.path("good/bin/no-interpreter"), "no step `77`"),
+    ];
+    for (step, program, reason) in cases {
+        let output = crate::reference::grade(step, &program, &[]);
+        if step == "77" && !can_judge("grade_says_why_it_cannot_judge") {
+            continue;
+        }
+        one_line_says(&format!("grade {step}"), &output, &[2], reason);
+    }
+}
+
+fn one_line_says(case: &str, output: &Output, due: &[i32], named: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let status = output.status.code().expect("an exit status");
+    assert!(due.contains(&status), "{case}: status {status}, not {due:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{case}: {stderr}");
+    assert!(stderr.contains(named), "{case}: the line does not name {named}: {stderr}");
+    assert!(output.stdout.is_empty(), "{case}: {}", String::from_utf8_lossy(&output.stdout));
+}

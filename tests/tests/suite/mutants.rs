@@ -1,0 +1,137 @@
+//! Mutants: each is the reference with one realistic mistake, and must lose just the checks that this
+//! mistake breaks.
+//!
+//! They are data: `tests/mutants/STEP/NAME.toml` says what the mistake is, which lines of the reference
+//! it replaces, and which checks must fail. A mutant whose lines are no longer in the reference fails
+//! the test, so the catalogue cannot drift from the code.
+
+mod workspace;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde::Deserialize;
+
+use crate::binaries::{can_judge, clone};
+use crate::reference::{STEPS, grade, lost, report};
+
+/// How many are judged at the same time: those that hang are mostly waited for.
+const AT_ONCE: usize = 6;
+
+/// The checks draw numbers from this, so that every run of the test is the same.
+const SEED: &str = "1";
+
+/// The reference with one mistake.
+pub struct Mutant {
+    /// The step that it belongs to: `03-pivot-root`.
+    pub step: String,
+    /// What the mistake is called: `forgot-chdir`.
+    pub name: String,
+    pub mistake: Mistake,
+}
+
+/// The contents of a mutant's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mistake {
+    /// The mistake in one sentence, for readers.
+    pub mistake: String,
+    /// The file that has it, from the top of the clone.
+    pub file: PathBuf,
+    /// What stands there in the reference, exactly once.
+    pub old: String,
+    /// What stands there in the mutant.
+    pub new: String,
+    /// The checks that must fail; all others must pass.
+    pub fails: BTreeSet<String>,
+}
+
+impl Mutant {
+    /// The name of the package and of the program.
+    pub fn program(&self) -> String {
+        format!("mutant-{}-{}", self.step, self.name)
+    }
+
+    /// The file with the mistake in it.
+    pub fn text(&self) -> String {
+        let Mistake { file, old, new, .. } = &self.mistake;
+        let text = fs::read_to_string(clone().join(file)).expect("the file of a mutant is there");
+        let places = text.matches(old).count();
+        let name = self.program();
+        assert_eq!(places, 1, "{name}: its lines are {places} times in {}", file.display());
+        text.replace(old, new)
+    }
+}
+
+/// All mutants, sorted.
+fn catalogue() -> Vec<Mutant> {
+    let mut mutants = Vec::new();
+    for step in STEPS {
+        let folder = clone().join("tests/mutants").join(step);
+        for entry in fs::read_dir(folder).expect("every step has mutants") {
+            let path = entry.expect("read a directory").path();
+            let text = fs::read_to_string(&path).expect("read a mutant");
+            let mistake: Mistake = toml::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            assert!(!mistake.mistake.is_empty(), "{name} says what its mistake is");
+            mutants.push(Mutant { step: step.to_owned(), name, mistake });
+        }
+    }
+    mutants.sort_by_key(Mutant::program);
+    mutants
+}
+
+#[test]
+fn every_mutant_loses_just_what_its_mistake_breaks() {
+    if !can_judge("every_mutant_loses_just_what_its_mistake_breaks") {
+        return;
+    }
+    let mutants = catalogue();
+    let programs = workspace::build(&mutants);
+    let next = AtomicUsize::new(0);
+    let judge = || {
+        let mut wrong = Vec::new();
+        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let output = grade(&mutant.step, &programs.join(mutant.program()), &["--seed", SEED]);
+            let report = report(&output);
+            let fails: BTreeSet<String> = lost(&report).into_iter().map(str::to_owned).collect();
+            if fails != mutant.mistake.fails {
+                wrong.push(difference(mutant, &fails));
+            }
+        }
+        wrong
+    };
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let judges: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(judge)).collect();
+        judges.into_iter().flat_map(|judge| judge.join().expect("no judge panics")).collect()
+    });
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The check that a mutant broke beyond its list, and those that it should have broken.
+fn difference(mutant: &Mutant, fails: &BTreeSet<String>) -> String {
+    let due = &mutant.mistake.fails;
+    let more: Vec<_> = fails.difference(due).collect();
+    let fewer: Vec<_> = due.difference(fails).collect();
+    format!("{}\n  fails beyond its list: {more:?}\n  passes against its list: {fewer:?}", mutant.program())
+}
+
+#[test]
+fn every_check_is_failed_by_some_mutant() {
+    let caught: BTreeSet<String> =
+        catalogue().into_iter().flat_map(|mutant| mutant.mistake.fails).collect();
+    // What a program that does nothing at all loses is everything.
+    let all: BTreeSet<String> = STEPS
+        .iter()
+        .flat_map(|step| {
+            let output = grade(step, "/bin/true".as_ref(), &[]);
+            lost(&report(&output)).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let blind: Vec<_> = all.difference(&caught).collect();
+    assert!(blind.is_empty(), "no mutant shows that these can fail: {blind:?}");
+}
