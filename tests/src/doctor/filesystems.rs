@@ -80,6 +80,11 @@ fn overlay(privilege: Privilege) -> Finding {
             "boot Linux 6.6, the first whose tmpfs has the user xattrs it needs, or run as root",
         ),
         Err(_) if privilege == Privilege::None => Finding::needs_user_namespace("overlay"),
+        Err(Errno::EIO) => Finding::missing(
+            "overlay",
+            "cannot replace a directory: before Linux 6.6 no tmpfs can, and /var/tmp is one, too",
+            "mount a disk at /var/tmp, or run as root",
+        ),
         Err(errno) => Finding::missing(
             "overlay",
             format!("cannot be mounted: {}", errno.desc()),
