@@ -9,13 +9,16 @@ mod checks;
 mod doctor;
 mod grade;
 mod judge;
+mod matrix;
 mod mountinfo;
+mod programs;
 mod report;
 mod rootfs;
 mod sandbox;
 mod shell;
 mod steps;
 mod subject;
+mod tour;
 mod view;
 
 use std::io::{self, Write};
@@ -46,6 +49,8 @@ enum Command {
     },
     /// Run a shell or a command in a throw-away host, as root inside.
     Sandbox(shell::Options),
+    /// Run every step and `cooper`, and show what each hides from a command.
+    Tour(tour::Options),
     /// Show what a command sees inside of a step's container, as the kernel tells it.
     View(view::Options),
 }
@@ -56,6 +61,7 @@ fn main() -> ExitCode {
         Command::Grade(options) => grade::run(&options),
         Command::Rootfs { dir } => make_rootfs(&dir),
         Command::Sandbox(options) => shell::run(&options),
+        Command::Tour(options) => tour::run(&options),
         Command::View(options) => view::run(&options),
     };
     done.unwrap_or_else(|error| {

@@ -11,29 +11,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-/// How much of one facet a container has to itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cell {
-    /// It sees and touches the host's.
-    Shared,
-    /// It has its own.
-    Own,
-    /// It uses the host's, up to a limit.
-    Limited,
-}
-
-impl Cell {
-    /// What the cell says, in words.
-    #[must_use]
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Cell::Shared => "shared with the host",
-            Cell::Own => "its own",
-            Cell::Limited => "limited",
-        }
-    }
-}
+use crate::view::State;
 
 /// What was measured of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +19,7 @@ pub struct Row {
     /// The step's name, as `03-pivot-root`.
     pub step: String,
     /// One cell for each facet, in their order.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<State>,
 }
 
 /// Steps × facets of the view.
@@ -60,7 +38,7 @@ impl Matrix {
     pub fn is_new(&self, row: usize, column: usize) -> bool {
         let before = match row.checked_sub(1) {
             Some(before) => self.rows[before].cells[column],
-            None => Cell::Shared,
+            None => State::Shared,
         };
         self.rows[row].cells[column] != before
     }
@@ -87,14 +65,14 @@ impl Matrix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Matrix, Row};
+    use super::{Matrix, Row, State};
 
     /// `.` shared, `o` its own, `l` limited.
     fn matrix(facets: &[&str], rows: &[(&str, &str)]) -> Matrix {
         let cell = |letter| match letter {
-            'o' => Cell::Own,
-            'l' => Cell::Limited,
-            _ => Cell::Shared,
+            'o' => State::Own,
+            'l' => State::Limited,
+            _ => State::Shared,
         };
         Matrix {
             facets: facets.iter().map(ToString::to_string).collect(),

@@ -98,8 +98,8 @@ pub struct Host {
 impl Host {
     /// Moves this process into a throw-away host.
     fn make(sandbox: &Sandbox, groups: &[PathBuf], layers: Option<PathBuf>) -> Result<Host> {
-        let outer_proc = open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-            .context("open /proc")?;
+        let outer_proc =
+            open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).context("open /proc")?;
         let here = env::current_dir().unwrap_or_else(|_| "/".into());
         let rootless = users::needs_user_namespace()?;
         if rootless {

@@ -3,13 +3,15 @@
 //! The points of a step add up to 100. Its own checks come first, then the earlier ones that it must
 //! not break. Everything is keyed by the slug; the number only orders.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 /// One step of the workshop, as the grader sees it.
 #[derive(Debug)]
 pub struct Step {
     pub number: u8,
     pub slug: &'static str,
+    /// The step's own `step.toml`.
+    about: &'static str,
     /// Names of checks and their points.
     pub checks: &'static [(&'static str, u32)],
 }
@@ -18,6 +20,17 @@ impl Step {
     /// Number and slug: the name of the folder, the binary, the chapter and the snapshot.
     pub fn name(&self) -> String {
         format!("{:02}-{}", self.number, self.slug)
+    }
+
+    /// What the step is called in its chapter.
+    pub fn title(&self) -> Result<String> {
+        let about: toml::Table = self.about.parse().with_context(|| self.file())?;
+        let title = about.get("title").and_then(toml::Value::as_str);
+        Ok(title.with_context(|| format!("{}: there is no title", self.file()))?.to_owned())
+    }
+
+    fn file(&self) -> String {
+        format!("steps/{}/step.toml", self.name())
     }
 
     /// Whether the step is called as `STEP ROOTFS COMMAND`.
@@ -42,6 +55,7 @@ pub static STEPS: &[Step] = &[
     Step {
         number: 0,
         slug: "fork-exec",
+        about: include_str!("../../steps/00-fork-exec/step.toml"),
         checks: &[
             ("fork-exec/arguments-are-exact", 8),
             ("fork-exec/environment-arrives", 5),
@@ -64,6 +78,7 @@ pub static STEPS: &[Step] = &[
     Step {
         number: 1,
         slug: "chroot",
+        about: include_str!("../../steps/01-chroot/step.toml"),
         checks: &[
             ("chroot/root-is-rootfs", 20),
             ("chroot/working-directory-is-root", 15),
@@ -84,6 +99,7 @@ pub static STEPS: &[Step] = &[
     Step {
         number: 2,
         slug: "mount-ns",
+        about: include_str!("../../steps/02-mount-ns/step.toml"),
         checks: &[
             ("mount-ns/own-mount-namespace", 10),
             ("mount-ns/its-mounts-stay-inside", 12),
@@ -109,6 +125,7 @@ pub static STEPS: &[Step] = &[
     Step {
         number: 3,
         slug: "pivot-root",
+        about: include_str!("../../steps/03-pivot-root/step.toml"),
         checks: &[
             ("pivot-root/namespace-root-is-rootfs", 20),
             ("pivot-root/no-mount-of-the-host-inside", 20),
@@ -154,7 +171,8 @@ mod tests {
             }
         }
         for check in checks::all() {
-            let named = STEPS.iter().any(|step| step.checks.iter().any(|(name, _)| *name == check.name));
+            let named =
+                STEPS.iter().any(|step| step.checks.iter().any(|(name, _)| *name == check.name));
             assert!(named, "no step is judged by {}", check.name);
         }
     }

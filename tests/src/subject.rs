@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::judge::program::is_executable;
 use crate::judge::trial::Trial;
-use crate::sandbox::{self, Sandbox};
 use crate::sandbox::fork::Pending;
+use crate::sandbox::{self, Sandbox};
 use crate::steps::Step;
 
 /// How long one look at the program may take in all; only a program that hangs ever takes so long.

@@ -33,15 +33,27 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How far a facet of the command is the host's.
+/// How much of a facet a container has to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
-    /// The host's own.
+    /// It sees and touches the host's.
     Shared,
-    /// The host's, but less of it.
+    /// It uses the host's, up to a limit.
     Limited,
-    /// The container's own.
+    /// It has its own.
     Own,
+}
+
+impl State {
+    /// What the state says, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            State::Shared => "shared with the host",
+            State::Limited => "limited",
+            State::Own => "its own",
+        }
+    }
 }
 
 /// One facet of what a command sees.
@@ -49,8 +61,10 @@ pub enum State {
 pub struct Facet {
     pub name: String,
     pub state: State,
-    /// What the kernel shows, in lines.
+    /// What the kernel shows of the container, in lines that are the same on every machine.
     pub shown: Vec<String>,
+    /// What it shows on this machine: of the host, and of the container.
+    pub witness: [String; 2],
 }
 
 /// All facets, in the order in which the steps change them.
@@ -65,7 +79,8 @@ pub fn of(subject: &Subject) -> Result<View> {
     look.finish()?.or_else(|reason: String| bail!("{reason}"))
 }
 
-fn explain(broken: Broken) -> String {
+/// The reason, in one sentence.
+pub fn explain(broken: Broken) -> String {
     match broken {
         Broken::Promise { expected, shown } => format!("expected: {expected}; shown: {shown}"),
         Broken::Unsupported(reason) => reason,
@@ -73,26 +88,29 @@ fn explain(broken: Broken) -> String {
     }
 }
 
-fn look(trial: &Trial) -> Result<View, Broken> {
-    let outside = trial.start().agent_on_the_host()?;
+/// Runs the probe inside and outside, and compares the two, facet by facet.
+pub fn look(trial: &Trial) -> Result<View, Broken> {
+    let mut outside = trial.start().agent_on_the_host()?;
     let mut inside = trial.start().agent()?;
+    let names = [outside.must("hostname")?, inside.must("hostname")?];
     let pair = Pair { trial, inside: &inside.command, outside: &outside.command };
-    let mut facets = vec![pair.root()?, pair.mount_table()?, pair.devices()?];
-    let name = inside.must("hostname")?;
-    let pair = Pair { trial, inside: &inside.command, outside: &outside.command };
-    facets.push(pair.host_name(&name)?);
-    facets.extend([
-        pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
-        pair.processes()?,
-        pair.by_namespace("network", "net", "interfaces, addresses, routes and ports")?,
-        pair.users()?,
-        pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
-        pair.by_namespace("control groups", "cgroup", "its group, as it sees it")?,
-        pair.capabilities()?,
-        pair.system_calls()?,
-        pair.descriptors()?,
-    ]);
-    Ok(View { facets })
+    Ok(View {
+        facets: vec![
+            pair.root()?,
+            pair.mount_table()?,
+            pair.devices()?,
+            pair.host_name(names)?,
+            pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
+            pair.processes()?,
+            pair.by_namespace("network", "net", "interfaces, addresses, routes and ports")?,
+            pair.by_namespace("users", "user", "user and group ids")?,
+            pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
+            pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
+            pair.capabilities()?,
+            pair.system_calls()?,
+            pair.descriptors()?,
+        ],
+    })
 }
 
 /// The same program inside and outside.
@@ -117,98 +135,131 @@ impl Pair<'_> {
         };
         let cwd = self.inside.cwd()?;
         let directory = if cwd == root { "/" } else { "the caller's" };
-        Ok(facet("root directory", state, [shown.into(), format!("working directory {directory}")]))
+        let lines = [shown.into(), format!("working directory {directory}")];
+        Ok(facet("root directory", state, lines, ["/".into(), shown.into()]))
     }
 
     fn mount_table(&self) -> Result<Facet> {
-        let name = "mount table";
+        let witness =
+            self.witness("mnt", |process| Ok(format!("{} mounts", process.mounts()?.len())))?;
         if !self.differs("mnt")? {
-            return Ok(facet(name, State::Shared, ["the host's".into()]));
+            return Ok(facet("mount table", State::Shared, ["the host's".into()], witness));
         }
         let mut mounts = self.inside.mounts()?;
-        // Where nobody may make device nodes the host's are shown one by one; they are listed below.
+        // Where nobody may make device nodes the host's are shown one by one: they are in `devices`.
         mounts.retain(|mount| !(mount.path.starts_with("/dev") && mount.root.as_os_str() != "/"));
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(facet(name, State::Own, mounts.iter().map(describe_mount)))
+        Ok(facet("mount table", State::Own, mounts.iter().map(describe_mount), witness))
     }
 
     fn devices(&self) -> Result<Facet> {
-        let name = "devices";
-        let Ok(dev) = self.inside.stat_inside("dev") else {
-            return Ok(facet(name, State::Limited, ["there is no /dev".into()]));
+        let count = |process: &Process| {
+            process.list_inside("dev").map_or("no /dev".to_owned(), |names| {
+                let entries = names.iter().filter(|name| !name.starts_with('.'));
+                format!("{} entries in /dev", entries.count())
+            })
         };
-        if dev.st_dev == self.outside.stat_inside("dev")?.st_dev {
-            return Ok(facet(name, State::Shared, ["the host's".into()]));
+        let witness = [count(self.outside), count(self.inside)];
+        let name = "devices";
+        // What every program relies on, and the first thing that a bare directory lacks.
+        let Ok(null) = self.inside.stat_inside("dev/null") else {
+            return Ok(facet(name, State::Limited, ["there are none".into()], witness));
+        };
+        if null.st_dev == self.outside.stat_inside("dev/null")?.st_dev && !self.differs("mnt")? {
+            return Ok(facet(name, State::Shared, ["the host's".into()], witness));
         }
         let mut names = self.inside.list_inside("dev")?;
         names.retain(|name| !name.starts_with('.'));
         names.sort_unstable();
-        Ok(facet(name, State::Own, [names.join(" ")]))
+        Ok(facet(name, State::Own, [names.join(" ")], witness))
     }
 
-    fn host_name(&self, name: &str) -> Result<Facet> {
+    fn host_name(&self, names: [String; 2]) -> Result<Facet> {
         let own = self.differs("uts")?;
-        let shown = if own { name } else { "the host's" };
-        Ok(facet("host name", state(own), [shown.into()]))
+        let shown = if own { names[1].clone() } else { "the host's".into() };
+        Ok(facet("host name", state(own), [shown], names))
     }
 
     fn processes(&self) -> Result<Facet> {
+        let number = |process: &Process| -> Result<String> {
+            let numbers = process.status_field("NSpid")?;
+            Ok(format!("process {}", numbers.rsplit('\t').next().unwrap_or_default()))
+        };
         let own = self.differs("pid")?;
         let shown = if own {
-            let numbers = self.inside.status_field("NSpid")?;
-            format!("the command is process {}", numbers.rsplit('\t').next().unwrap_or_default())
+            format!("the command is {}", number(self.inside)?)
         } else {
-            "the host's".to_owned()
+            "the host's".into()
         };
-        Ok(facet("processes", state(own), [shown]))
-    }
-
-    fn users(&self) -> Result<Facet> {
-        let own = self.differs("user")?;
-        let shown = if own { "ids of its own" } else { "the host's" };
-        Ok(facet("users", state(own), [shown.into()]))
+        Ok(facet("processes", state(own), [shown], self.witness("pid", number)?))
     }
 
     fn capabilities(&self) -> Result<Facet> {
         let (inside, outside) = (self.inside.status()?, self.outside.status()?);
+        let effective = |status: &BTreeMap<String, String>| {
+            format!("CapEff {}", status.get("CapEff").map_or("?", String::as_str))
+        };
+        let witness = [effective(&outside), effective(&inside)];
         let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-        let fewer: BTreeMap<&str, &String> = sets
+        let fewer: Vec<String> = sets
             .into_iter()
             .filter(|set| inside.get(*set) != outside.get(*set))
-            .filter_map(|set| Some((set, inside.get(set)?)))
+            .filter_map(|set| Some(format!("{set} {}", inside.get(set)?)))
             .collect();
-        if fewer.is_empty() {
-            return Ok(facet("capabilities", State::Shared, ["the caller's".into()]));
-        }
-        let lines = fewer.into_iter().map(|(set, bits)| format!("{set} {bits}"));
-        Ok(facet("capabilities", State::Limited, lines))
+        Ok(if fewer.is_empty() {
+            facet("capabilities", State::Shared, ["the caller's".into()], witness)
+        } else {
+            facet("capabilities", State::Limited, fewer, witness)
+        })
     }
 
     fn system_calls(&self) -> Result<Facet> {
-        let filters = |process: &Process| process.status_field("Seccomp_filters");
-        let limited = filters(self.inside)? != filters(self.outside)?;
+        let filters = |process: &Process| -> Result<String> {
+            let count = process.status_field("Seccomp_filters")?;
+            Ok(format!("{} filters", if count.is_empty() { "?" } else { &count }))
+        };
+        let witness = [filters(self.outside)?, filters(self.inside)?];
+        let limited = witness[0] != witness[1];
         let shown = if limited { "a filter" } else { "no filter of the container's" };
         let state = if limited { State::Limited } else { State::Shared };
         let privileges = match self.inside.status_field("NoNewPrivs")?.as_str() {
             "1" => "no new privileges",
             _ => "set-uid programs gain privileges",
         };
-        Ok(facet("system calls", state, [shown.into(), privileges.into()]))
+        Ok(facet("system calls", state, [shown.into(), privileges.into()], witness))
     }
 
     fn descriptors(&self) -> Result<Facet> {
-        let open: Vec<String> = self.inside.descriptors()?.keys().map(i32::to_string).collect();
-        Ok(facet("descriptors", State::Shared, [open.join(" ")]))
+        let open = |process: &Process| -> Result<String> {
+            let numbers: Vec<String> = process.descriptors()?.keys().map(i32::to_string).collect();
+            Ok(numbers.join(" "))
+        };
+        let inside = open(self.inside)?;
+        let witness = [open(self.outside)?, inside.clone()];
+        Ok(facet("descriptors", State::Shared, [inside], witness))
     }
 
     fn by_namespace(&self, name: &str, kind: &str, what: &str) -> Result<Facet> {
         let own = self.differs(kind)?;
         let shown = if own { format!("its own {what}") } else { "the host's".to_owned() };
-        Ok(facet(name, state(own), [shown]))
+        Ok(facet(name, state(own), [shown], self.witness(kind, |_| Ok(String::new()))?))
     }
 
     fn differs(&self, namespace: &str) -> Result<bool> {
         Ok(self.inside.namespace(namespace)? != self.outside.namespace(namespace)?)
+    }
+
+    /// Something of both, with the number of the namespace that it belongs to.
+    fn witness(
+        &self,
+        namespace: &str,
+        of: impl Fn(&Process) -> Result<String>,
+    ) -> Result<[String; 2]> {
+        let line = |process: &Process| -> Result<String> {
+            let number = process.namespace(namespace)?;
+            Ok(format!("{} {namespace}:[{number}]", of(process)?).trim_start().to_owned())
+        };
+        Ok([line(self.outside)?, line(self.inside)?])
     }
 }
 
@@ -216,8 +267,13 @@ fn state(own: bool) -> State {
     if own { State::Own } else { State::Shared }
 }
 
-fn facet(name: &str, state: State, shown: impl IntoIterator<Item = String>) -> Facet {
-    Facet { name: name.to_owned(), state, shown: shown.into_iter().collect() }
+fn facet(
+    name: &str,
+    state: State,
+    shown: impl IntoIterator<Item = String>,
+    witness: [String; 2],
+) -> Facet {
+    Facet { name: name.to_owned(), state, shown: shown.into_iter().collect(), witness }
 }
 
 /// A mount without what differs from machine to machine.
@@ -240,7 +296,8 @@ impl Display for View {
                 State::Own => "own",
             };
             for (number, line) in facet.shown.iter().enumerate() {
-                let (name, state) = if number == 0 { (facet.name.as_str(), state) } else { ("", "") };
+                let (name, state) =
+                    if number == 0 { (facet.name.as_str(), state) } else { ("", "") };
                 writeln!(f, "{}", format!("{name:<15} {state:<8} {line}").trim_end())?;
             }
         }

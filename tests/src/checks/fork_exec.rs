@@ -115,9 +115,10 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn arguments_are_exact(trial: &Trial) -> Held {
-    let mut given: Vec<OsString> = ["", " ", "a b", "--", "-x", "--help", "$HOME", "*", "'\"", "a\nb"]
-        .map(OsString::from)
-        .to_vec();
+    let mut given: Vec<OsString> =
+        ["", " ", "a b", "--", "-x", "--help", "$HOME", "*", "'\"", "a\nb"]
+            .map(OsString::from)
+            .to_vec();
     given.push(OsString::from_vec(vec![0xff, 0xfe]));
     given.push(trial.word().into());
     let agent = trial.start().agent_with(&given)?;
@@ -161,9 +162,11 @@ fn standard_streams_are_the_callers(trial: &Trial) -> Held {
     let open = agent.command.descriptors()?;
     for (number, pipe) in agent.run.pipes()? {
         let there = open.get(&number);
-        expect(there == Some(&pipe), &format!("descriptor {number} is the caller's {pipe}"), || {
-            format!("/proc/PID/fd/{number} is {}", there.map_or("closed", String::as_str))
-        })?;
+        expect(
+            there == Some(&pipe),
+            &format!("descriptor {number} is the caller's {pipe}"),
+            || format!("/proc/PID/fd/{number} is {}", there.map_or("closed", String::as_str)),
+        )?;
     }
     Ok(())
 }
@@ -192,13 +195,13 @@ fn mask_and_dispositions_are_the_callers(trial: &Trial) -> Held {
     let bit = |signal: Signal| 1u64 << (signal as u32 - 1);
     // The judge, a Rust program, ignores SIGPIPE itself, but gives the step the default action.
     let ours = signals(&Process::host(trial.host)?, "SigIgn")? & !bit(Signal::SIGPIPE);
-    for (field, due) in
-        [("SigBlk", bit(Signal::SIGUSR2)), ("SigIgn", ours | bit(Signal::SIGHUP))]
-    {
+    for (field, due) in [("SigBlk", bit(Signal::SIGUSR2)), ("SigIgn", ours | bit(Signal::SIGHUP))] {
         let shown = signals(&agent.command, field)?;
-        expect(shown == due, &format!("{field} of the command is {due:016x}, as the caller's"), || {
-            format!("/proc/PID/status says {shown:016x}; bit 0 is signal 1")
-        })?;
+        expect(
+            shown == due,
+            &format!("{field} of the command is {due:016x}, as the caller's"),
+            || format!("/proc/PID/status says {shown:016x}; bit 0 is signal 1"),
+        )?;
     }
     Ok(())
 }
@@ -270,7 +273,9 @@ fn signals_reach_the_command(trial: &Trial) -> Held {
         agent.run.signal(signal)?;
         let heard = agent.hears(&format!("signal {:02}", signal as i32), PATIENCE)?;
         let expected = format!("a {signal} sent to the step reaches the handler of the command");
-        expect(heard, &expected, || format!("after {} s the handler had not run", PATIENCE.as_secs()))?;
+        expect(heard, &expected, || {
+            format!("after {} s the handler had not run", PATIENCE.as_secs())
+        })?;
     }
     Ok(())
 }
@@ -374,7 +379,11 @@ impl Inventory {
         let now = Inventory::take(trial)?;
         for (thing, earlier, later) in [
             ("the mounts of the host", format!("{:#?}", self.mounts), format!("{:#?}", now.mounts)),
-            ("its temporary files", format!("{:#?}", self.elsewhere), format!("{:#?}", now.elsewhere)),
+            (
+                "its temporary files",
+                format!("{:#?}", self.elsewhere),
+                format!("{:#?}", now.elsewhere),
+            ),
         ] {
             expect(earlier == later, &format!("{thing} are {when} as they were before"), || {
                 first_difference(&earlier, &later)
@@ -386,12 +395,14 @@ impl Inventory {
     fn rootfs_is_the_same(&self, now: &Inventory, when: &str) -> Held {
         for (path, what) in &now.files {
             let same = self.files.get(path).is_some_and(|before| before == what);
-            expect(same || is_mount_point(path, what), &format!("ROOTFS is {when} as it was"), || {
-                match self.files.get(path) {
+            expect(
+                same || is_mount_point(path, what),
+                &format!("ROOTFS is {when} as it was"),
+                || match self.files.get(path) {
                     Some(before) => format!("{} was {before} and is {what}", path.display()),
                     None => format!("{} is new: {what}", path.display()),
-                }
-            })?;
+                },
+            )?;
         }
         let lost = self.files.keys().find(|path| !now.files.contains_key(*path));
         expect(lost.is_none(), &format!("ROOTFS is {when} as it was"), || {

@@ -162,7 +162,9 @@ fn devices_work(trial: &Trial) -> Held {
     ];
     for (order, due) in answers {
         let answer = agent.order(order)?;
-        expect(answer == due, &format!("`{order}` inside answers {due:?}"), || format!("{answer:?}"))?;
+        expect(answer == due, &format!("`{order}` inside answers {due:?}"), || {
+            format!("{answer:?}")
+        })?;
     }
     for name in ["random", "urandom"] {
         let bytes = agent.must(&format!("read /dev/{name}"))?;

@@ -43,9 +43,9 @@ fn no_mount_of_the_host_inside(trial: &Trial) -> Held {
     // /sys or message queues of the same namespaces. What holds the host's files may not.
     let files = |path: &Path| !["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own));
     let left = inside.iter().find(|mount| {
-        hosts.iter().any(|host| {
-            files(&host.path) && host.device == mount.device && host.root == mount.root
-        })
+        hosts
+            .iter()
+            .any(|host| files(&host.path) && host.device == mount.device && host.root == mount.root)
     });
     expect(left.is_none(), "no mount of the host is in the command's mount namespace", || {
         format!("after setns(2) mountinfo still has {left:?}")

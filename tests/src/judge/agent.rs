@@ -24,10 +24,7 @@ impl<'t> Start<'t> {
     }
 
     /// The same, with further arguments for the probe.
-    pub fn agent_with<A: AsRef<OsStr>>(
-        self,
-        arguments: &[A],
-    ) -> Result<Agent<'t>, Broken> {
+    pub fn agent_with<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<Agent<'t>, Broken> {
         let probe = self.trial().inside("probe").into_os_string();
         self.run_probe(vec![probe], arguments)
     }
@@ -72,7 +69,9 @@ fn never_ran<'t>(run: &mut Run, line: Option<&str>) -> Result<Agent<'t>, Broken>
     run.close_stdin();
     let said = match line {
         Some(line) => format!("the first line of standard output was {line:?}"),
-        None => format!("nothing came on standard output; on standard error: {:?}", run.stderr.rest()?),
+        None => {
+            format!("nothing came on standard output; on standard error: {:?}", run.stderr.rest()?)
+        }
     };
     match run.end(Duration::from_millis(500)) {
         Ok(ending) => broken(expected, format!("{said}; it ended with status {}", ending.status)),

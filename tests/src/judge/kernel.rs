@@ -62,7 +62,8 @@ impl<'h> Process<'h> {
     /// The judging process itself, which sees what a process of the host sees.
     pub fn host(host: &'h Host) -> Result<Process<'h>> {
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY;
-        let dir = openat(&host.outer_proc, "self", flags, Mode::empty()).context("open /proc/self")?;
+        let dir =
+            openat(&host.outer_proc, "self", flags, Mode::empty()).context("open /proc/self")?;
         Ok(Process { host, pid: nix::unistd::getpid(), dir })
     }
 

@@ -115,9 +115,8 @@ impl<'t> Start<'t> {
         };
         // SAFETY: `inherit` does system calls only.
         unsafe { command.pre_exec(inherit) };
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("start {}", self.program.display()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("start {}", self.program.display()))?;
         let stdin = child.stdin.take();
         let stdout = Stream::new(child.stdout.take().context("stdout")?.into())?;
         let stderr = Stream::new(child.stderr.take().context("stderr")?.into())?;

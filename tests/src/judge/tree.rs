@@ -16,13 +16,7 @@ pub fn list(dir: &Path, depth: usize) -> BTreeMap<OsString, String> {
     found
 }
 
-fn walk(
-    top: &Path,
-    dir: &Path,
-    depth: usize,
-    device: u64,
-    found: &mut BTreeMap<OsString, String>,
-) {
+fn walk(top: &Path, dir: &Path, depth: usize, device: u64, found: &mut BTreeMap<OsString, String>) {
     // What the caller may not read, or what goes while we look, does not count.
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();

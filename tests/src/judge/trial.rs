@@ -36,11 +36,7 @@ pub struct Trial<'t> {
 impl<'t> Trial<'t> {
     /// Prepares a root file system: a nearly empty one, or the subject's with the checks' own files
     /// added, as an overlay whose changes are thrown away.
-    pub fn prepare(
-        host: &'t Host,
-        subject: &'t Subject,
-        seed: u64,
-    ) -> Result<Trial<'t>> {
+    pub fn prepare(host: &'t Host, subject: &'t Subject, seed: u64) -> Result<Trial<'t>> {
         let random = RefCell::new(fastrand::Rng::with_seed(seed));
         let place = Path::new("/tmp").join(word(&random));
         let rootfs = place.join("rootfs");
@@ -116,9 +112,9 @@ fn overlay(base: &Path, place: &Path, rootfs: &Path) -> Result<()> {
         mount(Some("overlay"), rootfs, Some("overlay"), none, Some(options(more).as_str()))
     };
     // A user namespace may only use extended attributes of the user class.
-    mount(",userxattr").or_else(|_| mount("")).with_context(|| {
-        format!("mount an overlay of {} on {}", base.display(), rootfs.display())
-    })
+    mount(",userxattr")
+        .or_else(|_| mount(""))
+        .with_context(|| format!("mount an overlay of {} on {}", base.display(), rootfs.display()))
 }
 
 /// The commands that the checks run, good ones and bad ones.

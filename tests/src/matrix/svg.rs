@@ -5,7 +5,8 @@
 //! colour. On a dark desktop it is dark, and it brings its own background, since the page
 //! around it may be the other way.
 
-use super::{Cell, Matrix};
+use super::Matrix;
+use crate::view::State;
 use std::iter;
 
 /// A cell with the gap that surrounds it.
@@ -115,7 +116,7 @@ fn patterns() -> String {
         top = y - 5
     );
     let mut patterns = Vec::new();
-    for (cell, glyph) in [(Cell::Shared, dot), (Cell::Own, disc), (Cell::Limited, half)] {
+    for (cell, glyph) in [(State::Shared, dot), (State::Own, disc), (State::Limited, half)] {
         for name in [name(cell, false), name(cell, true)] {
             let class = name.replace('-', " ");
             patterns.push(format!(
@@ -127,17 +128,17 @@ fn patterns() -> String {
     patterns.concat()
 }
 
-fn name(cell: Cell, new: bool) -> String {
+fn name(cell: State, new: bool) -> String {
     let kind = match cell {
-        Cell::Shared => "shared",
-        Cell::Own => "own",
-        Cell::Limited => "limited",
+        State::Shared => "shared",
+        State::Own => "own",
+        State::Limited => "limited",
     };
     format!("{kind}{}", if new { "-new" } else { "" })
 }
 
 /// One cell with its top left corner at (`x`, `y`).
-fn place(cell: Cell, new: bool, x: usize, y: usize, title: &str) -> String {
+fn place(cell: State, new: bool, x: usize, y: usize, title: &str) -> String {
     let (name, title) = (name(cell, new), escape(title));
     format!("<use href=\"#{name}\" x=\"{x}\" y=\"{y}\"><title>{title}</title></use>")
 }
@@ -153,10 +154,10 @@ fn legend(y: usize) -> (Vec<String>, usize) {
     let mut elements = Vec::new();
     let mut x = MARGIN;
     for (cell, new, meaning) in [
-        (Cell::Shared, false, Cell::Shared.meaning()),
-        (Cell::Own, false, Cell::Own.meaning()),
-        (Cell::Limited, false, Cell::Limited.meaning()),
-        (Cell::Own, true, "new in this step"),
+        (State::Shared, false, State::Shared.meaning()),
+        (State::Own, false, State::Own.meaning()),
+        (State::Limited, false, State::Limited.meaning()),
+        (State::Own, true, "new in this step"),
     ] {
         elements.push(place(cell, new, x, y, meaning));
         elements.push(text("", x + CELL_WIDTH + 4, y, meaning));

@@ -1,7 +1,8 @@
 //! The matrix on a terminal: the names of the columns come down like stairs, so that they need
 //! no more room than the glyphs beneath them.
 
-use super::{Cell, Matrix};
+use super::Matrix;
+use crate::view::State;
 
 /// Draws the matrix as a table with a legend.
 pub fn draw(matrix: &Matrix) -> String {
@@ -19,17 +20,17 @@ pub fn draw(matrix: &Matrix) -> String {
             .collect();
         lines.push(format!(" {:width$} {}", row.step, cells.trim_end()));
     }
-    let legend = [Cell::Shared, Cell::Own, Cell::Limited]
+    let legend = [State::Shared, State::Own, State::Limited]
         .map(|cell| format!("{}  {}   ", glyph(cell), cell.meaning()))
         .concat();
     lines.push(format!("\n {legend}[ ] new in this step\n"));
     lines.join("\n")
 }
 
-fn glyph(cell: Cell) -> char {
+fn glyph(cell: State) -> char {
     match cell {
-        Cell::Shared => '·',
-        Cell::Own => '●',
-        Cell::Limited => '◐',
+        State::Shared => '·',
+        State::Own => '●',
+        State::Limited => '◐',
     }
 }

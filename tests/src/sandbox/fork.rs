@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::fs::File;
+use std::io;
 use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-use std::io;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -34,10 +34,7 @@ pub struct Pending<T> {
 /// Forks and lets the child do `work`, for `time_limit` at most.
 ///
 /// Must be called in a process with one thread: the child goes on running Rust code.
-pub fn start<T>(
-    time_limit: Duration,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<Pending<T>>
+pub fn start<T>(time_limit: Duration, work: impl FnOnce() -> Result<T>) -> Result<Pending<T>>
 where
     T: Serialize + DeserializeOwned,
 {

@@ -92,7 +92,8 @@ impl Guard {
     /// Mounts the sandbox's view of its groups below the new root.
     pub fn mount_cgroups(&self, root: &Path) -> Result<()> {
         for hierarchy in self.hierarchies.iter() {
-            let target = root.join(hierarchy.mount_point.strip_prefix("/").unwrap_or(Path::new("")));
+            let target =
+                root.join(hierarchy.mount_point.strip_prefix("/").unwrap_or(Path::new("")));
             if hierarchy.kind == "cgroup" {
                 let top = root.join("sys/fs/cgroup");
                 if !crate::mountinfo::of_this_process()?.iter().any(|mount| mount.path == top) {

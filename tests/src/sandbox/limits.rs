@@ -32,10 +32,8 @@ pub struct Hierarchy {
 pub fn hierarchies() -> Result<Vec<Hierarchy>> {
     let own = fs::read_to_string("/proc/self/cgroup").context("read /proc/self/cgroup")?;
     // Lines are `4:memory:/path`; version 2 is `0::/path`.
-    let own: HashMap<&str, &str> = own
-        .lines()
-        .filter_map(|line| line.split_once(':')?.1.split_once(':'))
-        .collect();
+    let own: HashMap<&str, &str> =
+        own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect();
     let mounts = mountinfo::of_this_process()?;
     let found = mounts.iter().filter_map(|mount| {
         let controllers = match mount.kind.as_str() {
@@ -51,9 +49,8 @@ pub fn hierarchies() -> Result<Vec<Hierarchy>> {
             current: mount.path.join(path),
         })
     });
-    let limiting = |hierarchy: &Hierarchy| {
-        ["", "memory", "pids"].contains(&hierarchy.options.as_str())
-    };
+    let limiting =
+        |hierarchy: &Hierarchy| ["", "memory", "pids"].contains(&hierarchy.options.as_str());
     Ok(found.filter(limiting).collect())
 }
 

@@ -77,10 +77,8 @@ pub fn build(shares: &[PathBuf], layers: Option<PathBuf>, rootless: bool) -> Res
         .context("mount / private")?;
     let here = mountinfo::of_this_process()?;
     // Opened before the stage hides whatever lies beneath it.
-    let shares: Vec<(PathBuf, File)> = shares
-        .iter()
-        .map(|path| Ok((path.clone(), open_path(path)?)))
-        .collect::<Result<_>>()?;
+    let shares: Vec<(PathBuf, File)> =
+        shares.iter().map(|path| Ok((path.clone(), open_path(path)?))).collect::<Result<_>>()?;
     let layers_on_disk = layers.map(|path| open_path(&path)).transpose()?;
 
     umask(Mode::empty());
@@ -261,7 +259,8 @@ fn make_devices(dev: &Path) -> Result<()> {
 fn tmpfs(target: &Path, options: &str) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     // The device nodes of /dev must work.
-    let flags = if target.file_name() == Some(OsStr::new("dev")) { MsFlags::MS_NOSUID } else { flags };
+    let flags =
+        if target.file_name() == Some(OsStr::new("dev")) { MsFlags::MS_NOSUID } else { flags };
     mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
         .with_context(|| format!("mount a tmpfs on {}", target.display()))
 }

@@ -64,7 +64,9 @@ fn every_bad_root_and_command_has_its_line_and_status() {
         return;
     }
     let roots = Roots::new();
-    for words in [vec!["01-chroot"], vec!["02-mount-ns"], vec!["03-pivot-root"], vec!["cooper", "run"]] {
+    for words in
+        [vec!["01-chroot"], vec!["02-mount-ns"], vec!["03-pivot-root"], vec!["cooper", "run"]]
+    {
         for (root, command, due) in CASES {
             let rootfs = roots.path(root);
             let output = Command::new(WORKSHOP)

@@ -7,4 +7,5 @@ mod binaries;
 mod hostile;
 mod mutants;
 mod reference;
+mod tour;
 mod view;

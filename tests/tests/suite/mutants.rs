@@ -74,8 +74,8 @@ fn catalogue() -> Vec<Mutant> {
         for entry in fs::read_dir(folder).expect("every step has mutants") {
             let path = entry.expect("read a directory").path();
             let text = fs::read_to_string(&path).expect("read a mutant");
-            let mistake: Mistake = toml::from_str(&text)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let mistake: Mistake =
+                toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
             assert!(!mistake.mistake.is_empty(), "{name} says what its mistake is");
             mutants.push(Mutant { step: step.to_owned(), name, mistake });
@@ -117,7 +117,10 @@ fn difference(mutant: &Mutant, fails: &BTreeSet<String>) -> String {
     let due = &mutant.mistake.fails;
     let more: Vec<_> = fails.difference(due).collect();
     let fewer: Vec<_> = due.difference(fails).collect();
-    format!("{}\n  fails beyond its list: {more:?}\n  passes against its list: {fewer:?}", mutant.program())
+    format!(
+        "{}\n  fails beyond its list: {more:?}\n  passes against its list: {fewer:?}",
+        mutant.program()
+    )
 }
 
 #[test]
