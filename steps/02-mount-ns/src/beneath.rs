@@ -1,8 +1,9 @@
 //! The new root directory before it is the root, and paths beneath it.
 //!
-//! A root file system is somebody else's work. If its `/proc` is a symbolic link to `/etc`, then a mount on
-//! `ROOTFS/proc` lands on the host's `/etc`. So the root is opened once, and every path is looked up from
-//! that descriptor with openat2(2), which treats it as `/`: links and `..` stay beneath it.
+//! A root file system is somebody else's work. If its `/proc` is a symbolic link to `/etc`, then a
+//! mount on `ROOTFS/proc` lands on the host's `/etc`. So the root is opened once, and every path is
+//! looked up from that descriptor with openat2(2), which treats it as `/`: links and `..` stay
+//! beneath it.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -19,7 +20,8 @@ use nix::unistd::{AccessFlags, faccessat};
 /// Opens the directory `rootfs`, as the root for [`mount_all`](crate::mount_all()) and
 /// [`make_devices`](crate::make_devices()).
 ///
-/// An empty directory is refused: no command can be found in it (status 127), and so it stays empty.
+/// An empty directory is refused: no command can be found in it (status 127), and so it stays
+/// empty.
 pub fn open_root(rootfs: &Path) -> anyhow::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let shown = rootfs.display();
@@ -49,7 +51,8 @@ pub fn open_beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     loop {
         match openat2(root, path, how) {
-            // Somewhere a rename or a mount came in between, and the kernel could not be sure of a "..".
+            // Somewhere a rename or a mount came in between, and the kernel could not be sure of a
+            // "..".
             Err(Errno::EAGAIN) => {}
             result => return result,
         }
@@ -79,7 +82,7 @@ pub fn file_beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     let (parent, name) = split(root, path)?;
     let flags =
         OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    match openat(&parent, name, flags, Mode::from_bits_truncate(0o666)) {
+    match openat(&parent, name, flags, Mode::from_bits_truncate(0o644)) {
         Ok(_) | Err(Errno::EEXIST) => open_beneath(root, path),
         Err(errno) => Err(errno),
     }

@@ -7,8 +7,9 @@ const DEFAULTS: [(&str, &str, &str, &[&str]); 6] = [
     ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
     // In memory, so that no device file is ever written to the root file system.
     ("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-    // With newinstance the container's terminals are numbered from 0, and the host's are not to be seen.
-    // Docker adds gid=5, Debian's group "tty". In a user namespace (step 08) that id may not exist.
+    // With newinstance the container's terminals are numbered from 0, and the host's are not to be
+    // seen. Docker adds gid=5, Debian's group "tty". In a user namespace (step 08) that id may not
+    // exist.
     (
         "/dev/pts",
         "devpts",
@@ -17,11 +18,13 @@ const DEFAULTS: [(&str, &str, &str, &[&str]); 6] = [
     ),
     ("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
     ("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-    // Shows the host's hardware, and until step 07 its network. Read-only, because it also controls them.
+    // Shows the host's hardware, and until step 07 its network. Read-only, because it also controls
+    // them.
     ("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
 ];
 
-/// `/proc`, `/dev` with what belongs on it, and `/sys`, in the order in which they have to be mounted.
+/// `/proc`, `/dev` with what belongs on it, and `/sys`, in the order in which they have to be
+/// mounted.
 #[must_use]
 pub fn default_mounts() -> Vec<Mount> {
     DEFAULTS

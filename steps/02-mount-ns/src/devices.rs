@@ -15,7 +15,8 @@ use crate::beneath::open_beneath;
 use crate::mounts::path_of;
 use crate::umask::NoUmask;
 
-/// Name, major and minor number: those of Linux, the same on every machine, see null(4), random(4), tty(4).
+/// Name, major and minor number: those of Linux, the same on every machine, see null(4), random(4),
+/// tty(4).
 const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
@@ -34,8 +35,8 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// Fills the `/dev` beneath `root`: with devices that hold nothing and belong to nobody, so that a container
-/// may have them. A disk is not among them.
+/// Fills the `/dev` beneath `root`: with devices that hold nothing and belong to nobody, so that a
+/// container may have them. A disk is not among them.
 pub fn make_devices(root: &OwnedFd) -> anyhow::Result<()> {
     let dev = open_beneath(root, Path::new("/dev")).context("open /dev in the new root")?;
     let _exact_modes = NoUmask::set();
@@ -52,8 +53,8 @@ pub fn make_devices(root: &OwnedFd) -> anyhow::Result<()> {
 fn make_device(dev: &OwnedFd, name: &str, number: u64) -> anyhow::Result<()> {
     let everyone = Mode::from_bits_truncate(0o666);
     match mknodat(dev, name, SFlag::S_IFCHR, everyone, number) {
-        // In a user namespace nobody may make devices, or he could make himself the host's disk. But the
-        // host's own device may be shown in the place of an empty file.
+        // In a user namespace nobody may make devices, or he could make himself the host's disk.
+        // But the host's own device may be shown in the place of an empty file.
         Err(Errno::EPERM) => {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
             let file = openat(dev, name, flags, everyone)?;

@@ -1,8 +1,8 @@
 //! Step 02: a mount table of the container's own.
 //!
 //! With a mount namespace of its own, what the container mounts is seen by nobody else, and it ends
-//! together with the container's last process, so there is nothing to clean up. That makes it possible to
-//! give the container a `/proc`, a `/sys` and a `/dev`.
+//! together with the container's last process, so there is nothing to clean up. That makes it
+//! possible to give the container a `/proc`, a `/sys` and a `/dev`.
 //!
 //! In the order of reading:
 //!
@@ -16,8 +16,8 @@
 //! | `devices` | [`make_devices`]: what every program expects in `/dev` | mknod(2), null(4), pts(4) |
 //! | `umask` | that modes come out as asked for | umask(2) |
 //!
-//! The list is made of the Open Container Initiative's own type, [`oci_spec::runtime::Mount`], so that a
-//! runtime configuration can be mounted by the same function.
+//! The list is made of the Open Container Initiative's own type, [`oci_spec::runtime::Mount`], so
+//! that a runtime configuration can be mounted by the same function.
 
 mod beneath;
 mod defaults;

@@ -2,7 +2,8 @@
 
 use nix::sys::stat::{Mode, umask};
 
-/// As long as this lives, files get exactly the mode that is asked for. Then the caller's umask is back.
+/// As long as this lives, files get exactly the mode that is asked for. Then the caller's umask is
+/// back.
 pub struct NoUmask {
     callers: Mode,
 }
