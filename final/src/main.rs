@@ -1,8 +1,8 @@
 //! `cooper`: a container runtime, assembled from the steps of the workshop.
 //!
-//! A mechanism is written once, in the step that teaches it; what is here is what a runtime needs around
-//! them. In the middle stands the runtime configuration of the Open Container Initiative, the `config.json`
-//! that runc and its kin read:
+//! A mechanism is written once, in the step that teaches it; what is here is what a runtime needs
+//! around them. In the middle stands the runtime configuration of the Open Container Initiative,
+//! the `config.json` that runc and its kin read:
 //!
 //! | module | turns |
 //! |---|---|

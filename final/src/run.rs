@@ -31,8 +31,8 @@ pub fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
     container::run(&configuration(options)?)
 }
 
-/// What `config.json` would hold: exactly what will be done, and nothing that will not. The fields are those
-/// of the runtime specification's `config.md` and `config-linux.md`.
+/// What `config.json` would hold: exactly what will be done, and nothing that will not. The fields
+/// are those of the runtime specification's `config.md` and `config-linux.md`.
 fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let args: Vec<_> =
         options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
@@ -51,8 +51,8 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     serde_json::from_value(configuration).context("put the runtime configuration together")
 }
 
-/// A container does not inherit the environment of whoever starts it: it is to run the same everywhere.
-/// Only the terminal is the caller's, and so is its name.
+/// A container does not inherit the environment of whoever starts it: it is to run the same
+/// everywhere. Only the terminal is the caller's, and so is its name.
 fn environment() -> anyhow::Result<Vec<String>> {
     let mut environment = vec![PATH.into(), "HOME=/root".into()];
     if let Some(terminal) = env::var_os("TERM") {

@@ -1,7 +1,8 @@
 //! The child becomes the command.
 //!
-//! execvp(3) would do most of this, but what it cannot execute it hands to /bin/sh, and a program for
-//! another machine then ends in a shell's syntax errors. A container runtime says what is wrong instead.
+//! execvp(3) would do most of this, but what it cannot execute it hands to /bin/sh, and a program
+//! for another machine then ends in a shell's syntax errors. A container runtime says what is wrong
+//! instead.
 
 use std::convert::Infallible;
 use std::env;
@@ -114,4 +115,28 @@ fn not_found(name: &OsStr) -> String {
 fn c_string(word: impl Into<OsString>) -> anyhow::Result<CString> {
     let word = word.into();
     CString::new(word.into_vec()).context("an argument with a NUL in it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OsStr, candidates};
+
+    fn files(name: &str, path: Option<&str>) -> Vec<String> {
+        let files = candidates(OsStr::new(name), path.map(OsStr::new));
+        files.iter().map(|file| file.display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_plain_name_is_searched_and_a_path_is_not() {
+        assert_eq!(files("ls", Some("/a:/b")), ["/a/ls", "/b/ls"]);
+        assert_eq!(files("./ls", Some("/a:/b")), ["./ls"]);
+        assert_eq!(files("", Some("/a:/b")), [""]);
+    }
+
+    #[test]
+    fn an_empty_entry_is_the_working_directory() {
+        assert_eq!(files("ls", Some("/a:")), ["/a/ls", "ls"]);
+        assert_eq!(files("ls", Some("")), ["ls"]);
+        assert_eq!(files("ls", None), ["/bin/ls", "/usr/bin/ls"]);
+    }
 }

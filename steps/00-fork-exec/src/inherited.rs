@@ -1,9 +1,9 @@
 //! What the caller handed over and Rust's runtime changes before `main`, kept for the command.
 //!
-//! The runtime ignores SIGPIPE, and it opens /dev/null in the place of a standard stream that the caller
-//! had closed. Both are good for this program and wrong for the command, which would inherit them. By
-//! the time `main` runs the old state is gone, so a function in the section `.init_array`, which the C
-//! library calls before everything else, takes it down.
+//! The runtime ignores SIGPIPE, and it opens /dev/null in the place of a standard stream that the
+//! caller had closed. Both are good for this program and wrong for the command, which would inherit
+//! them. By the time `main` runs the old state is gone, so a function in the section `.init_array`,
+//! which the C library calls before everything else, takes it down.
 
 use std::mem;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -46,7 +46,8 @@ pub fn give_back() -> anyhow::Result<()> {
     }
     for (fd, closed) in (0..).zip(&CLOSED) {
         if closed.load(Relaxed) {
-            // SAFETY: the runtime has opened /dev/null here, and nobody closes the standard streams.
+            // SAFETY: the runtime has opened /dev/null here, and nobody closes the standard
+            // streams.
             let stream = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(stream, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
                 .with_context(|| format!("set close-on-exec on descriptor {fd}"))?;
@@ -55,7 +56,8 @@ pub fn give_back() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// After a failure, so that a child whose standard error is a broken pipe still ends with its status.
+/// After a failure, so that a child whose standard error is a broken pipe still ends with its
+/// status.
 pub fn ignore_sigpipe() {
     // SAFETY: "ignore" is not a function either.
     // It cannot fail: SIGPIPE is a signal, and it may be ignored.

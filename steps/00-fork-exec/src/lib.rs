@@ -2,8 +2,8 @@
 //!
 //! A container is a process. Before anything is taken away from it, this crate makes the process
 //! and does three things well: the command starts with exactly what the caller handed over
-//! (arguments, environment, descriptors, signal mask and dispositions), signals that are sent to the
-//! step reach the command, and the step ends with the command's status.
+//! (arguments, environment, descriptors, signal mask and dispositions), signals that are sent to
+//! the step reach the command, and the step ends with the command's status.
 //!
 //! In the order of reading:
 //!

@@ -1,8 +1,9 @@
 //! A process as a descriptor, see `pidfd_open(2)`.
 //!
-//! A process id is only a number, and a later process may get the same one. A pidfd stands for the one
-//! process for which it was opened, it can be waited for with poll(2) like any other descriptor, and the
-//! kernel sets close-on-exec on it by itself. Neither libc nor nix wrap these calls.
+//! A process id is only a number, and a later process may get the same one. A pidfd stands for the
+//! one process for which it was opened, it can be waited for with poll(2) like any other
+//! descriptor, and the kernel sets close-on-exec on it by itself. Neither libc nor nix wrap these
+//! calls.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -12,8 +13,8 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
-/// Opens the process `pid`, which must be a child that nobody has waited for yet, or the caller itself:
-/// these two ids cannot have passed to another process.
+/// Opens the process `pid`, which must be a child that nobody has waited for yet, or the caller
+/// itself: these two ids cannot have passed to another process.
 pub fn open(pid: Pid) -> anyhow::Result<OwnedFd> {
     // SAFETY: the call takes two integers and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };

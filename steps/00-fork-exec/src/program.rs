@@ -20,8 +20,8 @@ const STEP_FAILED: u8 = 125;
 const NEEDS_ROOT: &str =
     " (only root may do this: `cargo workshop sandbox` makes you root in a host of its own)";
 
-/// Parses the command line, runs `run` with it, and ends the program with the status that this returns.
-/// Whatever goes wrong is one line on standard error, and status 125.
+/// Parses the command line, runs `run` with it, and ends the program with the status that this
+/// returns. Whatever goes wrong is one line on standard error, and status 125.
 pub fn main<Options: Parser>(run: fn(&Options) -> anyhow::Result<ExitCode>) -> ExitCode {
     match parse().and_then(|options| options.map_or(Ok(ExitCode::SUCCESS), |options| run(&options)))
     {
@@ -63,8 +63,8 @@ fn usage_error(error: &clap::Error) -> anyhow::Error {
     anyhow!("{} (see --help)", sentence.trim_start_matches("error: "))
 }
 
-/// Writes an error in one line, `NAME: what was tried: the kernel's reason`, and returns the status that
-/// goes with it.
+/// Writes an error in one line, `NAME: what was tried: the kernel's reason`, and returns the status
+/// that goes with it.
 pub fn report(error: &anyhow::Error) -> u8 {
     let forbidden = error.root_cause().downcast_ref() == Some(&Errno::EPERM);
     let hint = if forbidden && !geteuid().is_root() { NEEDS_ROOT } else { "" };

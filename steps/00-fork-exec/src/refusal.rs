@@ -1,7 +1,8 @@
 //! Why the kernel refused to execute a file that is there, in words.
 //!
-//! One errno has many causes: ENOENT also means that a script's interpreter or a program's loader is
-//! missing, EACCES also that the file is a directory. This looks at the file and says which it is.
+//! One errno has many causes: ENOENT also means that a script's interpreter or a program's loader
+//! is missing, EACCES also that the file is a directory. This looks at the file and says which it
+//! is.
 
 use std::env::consts::ARCH;
 use std::ffi::OsStr;
@@ -27,7 +28,8 @@ const MACHINES: [(u16, &str); 8] = [
 
 const ELF: &[u8] = b"\x7fELF";
 
-/// The whole message: what was tried, on what, the kernel's reason, and the cause where it can be seen.
+/// The whole message: what was tried, on what, the kernel's reason, and the cause where it can be
+/// seen.
 pub fn explain(path: &Path, errno: Errno) -> String {
     let message = format!("exec '{}': {errno}", path.display());
     match cause(path, errno) {
@@ -86,7 +88,8 @@ fn interpreter(file: &File) -> Option<Vec<u8>> {
         return loader(file);
     };
     let line = line.trim_ascii_start();
-    // Not any white space: with the line ends of another system the name has a carriage return in it.
+    // Not any white space: with the line ends of another system the name has a carriage return in
+    // it.
     let end = line.iter().position(|byte| b" \t\n".contains(byte)).unwrap_or(line.len());
     Some(line[..end].to_vec())
 }

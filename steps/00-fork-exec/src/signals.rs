@@ -1,8 +1,9 @@
 //! The signals that are passed on to the command, and how none of them is lost.
 //!
-//! A signal handler could only set a flag, and a signal that comes between looking at the flag and going
-//! to sleep would wait until the next one. So there is no handler: the signals are blocked before the
-//! fork, stay pending in the kernel, and are read from a signalfd(2) when the parent is ready for them.
+//! A signal handler could only set a flag, and a signal that comes between looking at the flag and
+//! going to sleep would wait until the next one. So there is no handler: the signals are blocked
+//! before the fork, stay pending in the kernel, and are read from a signalfd(2) when the parent is
+//! ready for them.
 
 use std::os::fd::OwnedFd;
 
@@ -23,7 +24,8 @@ const OURS: [Signal; 12] = [
     Signal::SIGTTIN,
     Signal::SIGTTOU,
     Signal::SIGCONT,
-    // A mistake of this very program. Where the kernel raises one of these, blocking it means death.
+    // A mistake of this very program. Where the kernel raises one of these, blocking it means
+    // death.
     Signal::SIGSEGV,
     Signal::SIGBUS,
     Signal::SIGILL,
@@ -45,8 +47,8 @@ pub struct Signals {
 impl Signals {
     /// Blocks every signal that is to be passed on; from now on they wait.
     pub fn hold() -> anyhow::Result<Signals> {
-        // A caller may have left SIGCHLD ignored, and then the kernel would drop the command's status:
-        // see the notes of waitid(2).
+        // A caller may have left SIGCHLD ignored, and then the kernel would drop the command's
+        // status: see the notes of waitid(2).
         // SAFETY: SIG_DFL is not a function, so there is none that could do harm.
         let sigchld =
             unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("signal SIGCHLD")?;
@@ -56,7 +58,8 @@ impl Signals {
 
     /// In the child: puts the caller's mask and SIGCHLD back, which the command shall inherit.
     pub fn give_back(&self) -> anyhow::Result<()> {
-        // SAFETY: across an execve(2) only "default" and "ignored" survive, so this is no function either.
+        // SAFETY: across an execve(2) only "default" and "ignored" survive, so this is no function
+        // either.
         unsafe { signal(Signal::SIGCHLD, self.sigchld) }.context("signal SIGCHLD")?;
         self.mask.thread_set_mask().context("sigprocmask")
     }
@@ -84,7 +87,8 @@ pub fn pass_on(signals: &SignalFd, child: &OwnedFd) -> anyhow::Result<()> {
         }
         let number = info.ssi_signo.cast_signed();
         match pidfd::send_signal(child, number) {
-            // It has just ended, or it is set-uid and may not be signalled: the sender could do no more.
+            // It has just ended, or it is set-uid and may not be signalled: the sender could do no
+            // more.
             Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => {}
             Err(errno) => {
                 return Err(errno).with_context(|| format!("send signal {number} to the command"));
@@ -94,9 +98,10 @@ pub fn pass_on(signals: &SignalFd, child: &OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Control-C reaches the step and the command alike. Passing it on would give the command a second one,
-/// and many programs take the second for "drop everything". What a process sends has another `si_code`,
-/// and so has no part in this; SIGHUP of a vanished terminal goes to the session's leader alone.
+/// Control-C reaches the step and the command alike. Passing it on would give the command a second
+/// one, and many programs take the second for "drop everything". What a process sends has another
+/// `si_code`, and so has no part in this; SIGHUP of a vanished terminal goes to the session's
+/// leader alone.
 fn typed_at_the_terminal(info: &siginfo) -> bool {
     info.ssi_code == libc::SI_KERNEL
         && FROM_THE_KEYBOARD.iter().any(|&signal| signal as u32 == info.ssi_signo)

@@ -34,7 +34,8 @@ pub fn wait(child: &Child) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Takes the status of a child that has ended, and with it the last trace: until then it is a zombie.
+/// Takes the status of a child that has ended, and with it the last trace: until then it is a
+/// zombie.
 fn status(pidfd: &OwnedFd) -> anyhow::Result<ExitCode> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let id = pidfd.as_raw_fd().cast_unsigned();
@@ -42,7 +43,8 @@ fn status(pidfd: &OwnedFd) -> anyhow::Result<ExitCode> {
     // SAFETY: the kernel writes one siginfo_t to `info`, which is there for it.
     let result = unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), libc::WEXITED) };
     Errno::result(result).context("waitid")?;
-    // SAFETY: all-zero bytes are a valid siginfo_t, and after a successful waitid(2) it has an si_status.
+    // SAFETY: all-zero bytes are a valid siginfo_t, and after a successful waitid(2) it has an
+    // si_status.
     let (code, status) = unsafe {
         let info = info.assume_init();
         (info.si_code, info.si_status())
