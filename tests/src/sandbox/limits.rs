@@ -1,8 +1,7 @@
 //! A control group for everything inside of one sandbox, where the caller may make one.
 //!
 //! On cgroup version 1 there is one group in each of the `memory` and `pids` hierarchies, on version
-//! 2 a single one (`cgroups(7)`). It is made below the caller's own group; root, whose own group may
-//! not have the controllers enabled for children, tries the top of the hierarchy next.
+//! 2 a single one (`cgroups(7)`).
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,6 +25,15 @@ pub struct Hierarchy {
     pub options: String,
     /// The directory of the caller's own group.
     pub current: PathBuf,
+}
+
+impl Hierarchy {
+    /// Where a group may be made: below the caller's own, beside it (on version 2 a group that holds
+    /// processes hands no controllers down), or, for root, at the top.
+    fn parents(&self) -> impl Iterator<Item = &Path> {
+        let beside = self.current.parent().filter(|dir| dir.starts_with(&self.mount_point));
+        [Some(self.current.as_path()), beside, Some(&self.mount_point)].into_iter().flatten()
+    }
 }
 
 /// The hierarchies that can limit something: version 2, or the `memory` and `pids` of version 1.
@@ -68,7 +76,8 @@ impl Group {
         let name = format!("cooperage-{}-{number}", std::process::id());
         let mut group = Group { dirs: Vec::new() };
         for hierarchy in hierarchies().unwrap_or_default() {
-            for parent in [&hierarchy.current, &hierarchy.mount_point] {
+            for parent in hierarchy.parents() {
+                remove_abandoned(parent);
                 let dir = parent.join(&name);
                 if fs::create_dir(&dir).is_err() {
                     continue;
@@ -106,6 +115,21 @@ fn limit(dir: &Path) -> bool {
         .filter(|(file, value)| dir.join(file).exists() && fs::write(dir.join(file), value).is_ok())
         .count()
         > 0
+}
+
+/// Removes the groups of graders that were killed before they could: empty ones, a minute old.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker =
+            name.to_str().and_then(|name| name.strip_prefix("cooperage-")?.split('-').next());
+        let Some(maker) = maker.and_then(|number| number.parse::<u32>().ok()) else { continue };
+        let age = entry.metadata().and_then(|dir| dir.modified()).map(|time| time.elapsed());
+        let old = age.is_ok_and(|age| age.is_ok_and(|age| age > Duration::from_secs(60)));
+        if old && !Path::new("/proc").join(maker.to_string()).exists() {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
 }
 
 /// Removes a group and what the program made below it. The last process may still be dying.

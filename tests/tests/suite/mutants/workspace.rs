@@ -37,6 +37,8 @@ pub fn build(mutants: &[Mutant]) -> PathBuf {
         .args(["build", "--quiet", "--offline", "--bins", "--keep-going", "--target-dir"])
         .arg(target)
         .current_dir(&top)
+        // What is never edited gains nothing from being ready for the next edit.
+        .env("CARGO_INCREMENTAL", "0")
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the mutants do not build");
@@ -87,7 +89,8 @@ fn package_manifest(mutant: &Mutant, original: &str) -> String {
     manifest.to_string()
 }
 
-/// That of the clone, with other members.
+/// That of the clone, with other members. The programs need no debugging information, which would be
+/// most of their size.
 fn workspace_manifest(mutants: &[Mutant]) -> String {
     let original = fs::read_to_string(clone().join("Cargo.toml")).expect("read Cargo.toml");
     let mut manifest: Table = original.parse().expect("the manifest of the workspace");
@@ -105,6 +108,10 @@ fn workspace_manifest(mutants: &[Mutant]) -> String {
             dependency["path"] = path.into();
         }
     }
+    let lean = Table::from_iter([("debug".into(), false.into()), ("strip".into(), true.into())]);
+    let lean = mutants.iter().map(|mutant| (mutant.program(), lean.clone().into()));
+    let profile = manifest["profile"]["dev"].as_table_mut().expect("[profile.dev]");
+    profile.insert("package".into(), Table::from_iter(lean).into());
     manifest.to_string()
 }
 
