@@ -205,9 +205,9 @@ fn shm_and_mqueue_are_mounted(trial: &Trial) -> Held {
 
 fn dev_links_lead_to_the_descriptors(trial: &Trial) -> Held {
     let mut agent = trial.start().agent()?;
-    let text = trial.word();
     // What is written to the links must arrive at the pipes that the judge holds.
     for (link, stream) in [("/dev/stderr", 2), ("/dev/fd/2", 2)] {
+        let text = trial.word();
         agent.must(&format!("write {link} {text}"))?;
         let arrived = agent.run.stderr.rest()?;
         expect(arrived.contains(&text), &format!("{link} is descriptor {stream}"), || {
