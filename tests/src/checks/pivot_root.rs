@@ -41,7 +41,9 @@ fn no_mount_of_the_host_inside(trial: &Trial) -> Held {
     let inside = agent.command.joined()?.mounts;
     // What a container mounts anew may be the very file system that the host has mounted: /proc,
     // /sys or message queues of the same namespaces. What holds the host's files may not.
-    let files = |path: &Path| !["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own));
+    // And ROOTFS itself, if it is a mount, is the one that shall be there.
+    let own = [Path::new("/proc"), Path::new("/sys"), Path::new("/dev"), &trial.rootfs];
+    let files = |path: &Path| !own.iter().any(|own| path.starts_with(own));
     let left = inside.iter().find(|mount| {
         hosts
             .iter()
