@@ -1,6 +1,8 @@
 //! Step 01: the command's `/` is another directory.
 
+use std::env;
 use std::fs;
+use std::path::Path;
 
 use super::Check;
 use super::fork_exec::{has_status, refuses, runs};
@@ -73,16 +75,21 @@ fn command_is_looked_up_inside(trial: &Trial) -> Held {
     fs::create_dir(&dir)
         .and_then(|()| fs::copy(trial.outside("checks/probe"), dir.join(&name)))
         .map_err(anyhow::Error::from)?;
+    // The caller's own PATH stays in it: a step may be a script that needs the host's tools.
+    let start = |first: &Path| {
+        let dirs = [first.to_owned(), "/checks".into()].into_iter().chain(trial.path());
+        trial.start().variable("PATH", env::join_paths(dirs).unwrap_or_default())
+    };
     for command in [dir.join(&name), name.into()] {
-        let start = trial.start().variable("PATH", format!("{}:/checks", dir.display()));
-        let ending = start.command([&command]).finish()?;
+        let ending = start(&dir).command([&command]).finish()?;
         has_status(&ending, &[127], &format!("{}, which only the host has,", command.display()))?;
     }
-    let start = trial.start().variable("PATH", "/nowhere:/checks");
-    let ending = start.command(["probe", "by-name"]).finish()?;
+    let word = trial.word();
+    let ending = start(Path::new("/nowhere")).command(["probe", &word]).finish()?;
     has_status(&ending, &[0], "`probe`, which ROOTFS has in PATH,")?;
-    expect(ending.stdout == b"ready by-name\n", "`probe` is found in PATH inside", || {
-        format!("standard output {:?}", String::from_utf8_lossy(&ending.stdout))
+    let said = String::from_utf8_lossy(&ending.stdout);
+    expect(said == format!("ready {word}\n"), "`probe` is found in PATH inside", || {
+        format!("standard output {said:?}")
     })
 }
 

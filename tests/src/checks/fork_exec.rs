@@ -1,6 +1,7 @@
 //! Step 00: a command runs, and whoever called the step cannot tell it from a direct call.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -132,10 +133,15 @@ fn arguments_are_exact(trial: &Trial) -> Held {
 
 fn environment_arrives(trial: &Trial) -> Held {
     let odd = OsString::from_vec(b"two\nlines \xff".to_vec());
+    let path = trial.path().chain([trial.inside(&trial.word())]);
     let given = [
         (format!("COOPERAGE_{}", trial.word().to_uppercase()), OsString::from(trial.word())),
         ("COOPERAGE_EMPTY".to_owned(), OsString::new()),
         ("COOPERAGE_ODD".to_owned(), odd),
+        // What a step is tempted to set for a container; images do that in step 19.
+        ("PATH".to_owned(), env::join_paths(path).unwrap_or_default()),
+        ("HOME".to_owned(), format!("/home/{}", trial.word()).into()),
+        ("TERM".to_owned(), trial.word().into()),
     ];
     let mut start = trial.start();
     for (name, value) in &given {

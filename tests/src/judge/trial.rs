@@ -1,6 +1,7 @@
 //! What one check has in its hands.
 
 use std::cell::RefCell;
+use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -51,11 +52,17 @@ impl<'t> Trial<'t> {
 
     /// A start of the step.
     pub fn start(&self) -> Start<'_> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        // A directory that may not be searched would turn "not found" into "permission denied".
-        let dirs = std::env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok());
-        let path = std::env::join_paths(dirs.chain([self.inside("")]));
+        let path = env::join_paths(self.path().chain([self.inside("")]));
         Start::new(self).variable("PATH", path.unwrap_or_default())
+    }
+
+    /// The directories of the caller's `PATH`, for steps that look for tools of their own.
+    pub fn path(&self) -> impl Iterator<Item = PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        // A directory that may not be searched would turn "not found" into "permission denied".
+        let dirs: Vec<_> =
+            env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok()).collect();
+        dirs.into_iter()
     }
 
     /// Whether this step has a root file system among its arguments.
