@@ -72,8 +72,9 @@ fn utf8(text: &OsStr) -> anyhow::Result<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::{RunOptions, configuration, default_mounts};
 
     #[derive(Parser)]
     struct Line {

@@ -3,7 +3,7 @@
 //! The runtime ignores SIGPIPE, and it opens /dev/null in the place of a standard stream that the
 //! caller had closed. Both are good for this program and wrong for the command, which would inherit
 //! them. By the time `main` runs the old state is gone, so a function in the section `.init_array`,
-//! which the C library calls before everything else, takes it down.
+//! which the C library calls before the runtime's first instruction, takes it down.
 
 use std::mem;
 use std::os::fd::{BorrowedFd, RawFd};

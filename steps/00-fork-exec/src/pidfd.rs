@@ -2,8 +2,8 @@
 //!
 //! A process id is only a number, and a later process may get the same one. A pidfd stands for the
 //! one process for which it was opened, it can be waited for with poll(2) like any other
-//! descriptor, and the kernel sets close-on-exec on it by itself. Neither libc nor nix wrap these
-//! calls.
+//! descriptor, and the kernel sets close-on-exec on it by itself. nix has no wrappers for these
+//! calls yet.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 

@@ -24,8 +24,7 @@ const OURS: [Signal; 12] = [
     Signal::SIGTTIN,
     Signal::SIGTTOU,
     Signal::SIGCONT,
-    // A mistake of this very program. Where the kernel raises one of these, blocking it means
-    // death.
+    // A mistake of this very program, for which there is no later: see signal(7).
     Signal::SIGSEGV,
     Signal::SIGBUS,
     Signal::SIGILL,

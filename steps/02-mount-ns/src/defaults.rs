@@ -1,4 +1,5 @@
-//! The mounts that every container has. Docker mounts the same ones, with the same options.
+//! The mounts that every container has. The list is Docker's, without the one for cgroups (step
+//! 10).
 
 use oci_spec::runtime::Mount;
 
