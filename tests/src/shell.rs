@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -82,19 +82,21 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// Who has the terminal. A shell inside takes it for its jobs, and cannot give it back to us: from
 /// within its process-id namespace we have no number.
-struct Foreground(Option<Pid>);
+struct Foreground(Option<(File, Pid)>);
 
 impl Foreground {
     fn now() -> Foreground {
-        Foreground(tcgetpgrp(io::stdin()).ok().filter(|group| *group == getpgrp()))
+        let ours = |terminal: &File| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp());
+        let terminal = File::open("/dev/tty").ok().filter(ours);
+        Foreground(terminal.map(|terminal| (terminal, getpgrp())))
     }
 
     fn take_back(self) {
-        let Some(group) = self.0 else { return };
+        let Some((terminal, group)) = self.0 else { return };
         // Who is in the background is stopped when he does this, unless he blocks the signal.
         let stop = SigSet::from(Signal::SIGTTOU);
         let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None);
-        let _ = tcsetpgrp(io::stdin(), group);
+        let _ = tcsetpgrp(terminal, group);
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stop), None);
     }
 }

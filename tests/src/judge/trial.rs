@@ -50,7 +50,8 @@ impl<'t> Trial<'t> {
         fs::create_dir_all(&rootfs).context("make the root file system")?;
         write_fixture(&rootfs.join(CHECKS))?;
         // The caller of the step stands in a directory that is neither root.
-        env::set_current_dir(&place).context("chdir to the directory of the trial")?;
+        let beside = rootfs.parent().context("ROOTFS lies in no directory")?;
+        env::set_current_dir(beside).context("chdir to the directory of ROOTFS")?;
         let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
         Ok(Trial { host, subject, rootfs, probe, path: callers_path(), random })
     }
