@@ -53,6 +53,7 @@ use serde::de::DeserializeOwned;
 
 use fork::Pending;
 use guard::Guard;
+use init::Init;
 use layers::Layers;
 use limits::Group;
 use users::Privilege;
@@ -121,6 +122,7 @@ pub struct Host {
     /// `/proc` of its own, even after a program has unmounted it.
     pub inner_proc: OwnedFd,
     guard: Guard,
+    _init: Init,
 }
 
 impl Host {
@@ -151,7 +153,7 @@ impl Host {
         group.mount(&root)?;
         // A new /proc and /sys may only be mounted in a user namespace while the old ones can still
         // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
-        init::start(&root)?;
+        let init = Init::start(&root)?;
         root::enter(&root)?;
         // Like a host's: whoever forgets to change the propagation of his own mounts will leak them.
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
@@ -159,7 +161,7 @@ impl Host {
         if chdir(&here).is_err() {
             chdir("/").context("chdir to /")?;
         }
-        Ok(Host { outer_proc, inner_proc: open_proc()?, guard })
+        Ok(Host { outer_proc, inner_proc: open_proc()?, guard, _init: init })
     }
 
     /// A command that will run inside: as a member of the sandbox's process-id namespace and control

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use nix::sys::signal::Signal;
 
 use super::Check;
@@ -259,8 +261,11 @@ fn not_executable_is_126(trial: &Trial) -> Held {
         ("no-format", &[126]),
         ("no-interpreter", &[126, 127]),
     ] {
-        let ending = trial.start().command([trial.inside(name)]).finish()?;
-        has_status(&ending, statuses, &format!("the command {}", trial.inside(name).display()))?;
+        // Under its own name it could be recognised.
+        let (word, original) = (trial.word(), trial.outside("checks").join(name));
+        fs::rename(&original, original.with_file_name(&word)).context("rename a file")?;
+        let ending = trial.start().command([trial.inside(&word)]).finish()?;
+        has_status(&ending, statuses, &format!("a command that is `{name}`"))?;
         expect(ending.stdout.is_empty(), &format!("nothing executes `{name}`"), || {
             format!("standard output: {:?}", String::from_utf8_lossy(&ending.stdout))
         })?;
