@@ -19,8 +19,9 @@ use nix::unistd::Pid;
 use super::trial::Trial;
 use super::verdict::{Broken, Held, broken};
 
-/// How long a thing may take that should happen at once. Only a broken program ever takes that long.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a thing may take that should happen at once. Only a broken program ever takes that long,
+/// or a right one on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More output than this is counted, not kept.
 const KEPT: usize = 1 << 20;
