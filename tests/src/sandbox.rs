@@ -61,7 +61,8 @@ use users::Privilege;
 /// What a throw-away host is made of.
 pub struct Sandbox {
     /// Files and directories that must be visible inside under their own paths, even where the
-    /// sandbox has a fresh directory (`/tmp`, `/run` …).
+    /// sandbox has a fresh directory (`/tmp`, `/run` …); sorted, so that a directory comes before
+    /// what lies in it and is shown with it.
     pub shares: Vec<PathBuf>,
     /// Directories that are shown at another place too.
     pub overlays: Vec<Overlay>,
@@ -94,7 +95,8 @@ impl Sandbox {
         // Where the judging process is killed, its init becomes our child, for `wait_for_the_last`.
         set_child_subreaper(true).context("prctl PR_SET_CHILD_SUBREAPER")?;
         let pending = fork::start(self.time_limit, || {
-            let host = Host::make(&self, privilege, &group, &layers)?;
+            let host = Host::make(&self, privilege, &group, &layers)
+                .context("no throw-away host can be made here (see `cargo workshop doctor`)")?;
             work(&host)
         })?;
         Ok(pending.keeping(group).keeping(layers))
@@ -104,15 +106,6 @@ impl Sandbox {
 /// Waits until nothing runs any more in any sandbox. To be called when all work is done or dropped.
 pub fn wait_for_the_last() {
     while wait().is_ok() {}
-}
-
-/// Says why no throw-away host can be made here, if that is so.
-pub fn try_out() -> Result<()> {
-    let (shares, overlays) = (Vec::new(), Vec::new());
-    Sandbox { shares, overlays, time_limit: Duration::from_secs(30), terminal: false }
-        .start(|_| Ok(()))?
-        .finish()
-        .context("no throw-away host can be made here (see `cargo workshop doctor`)")
 }
 
 /// The throw-away host, seen by the process that made it.

@@ -101,8 +101,7 @@ impl Upper {
             if self.user_attributes { ",userxattr" } else { "" },
         );
         let (kind, flags) = (Some("overlay"), MsFlags::empty());
-        mount(kind, target, kind, flags, Some(options.as_str()))
-            .with_context(|| format!("mount an overlay on {}", target.display()))
+        mount(kind, target, kind, flags, Some(options.as_str())).context("mount an overlay")
     }
 }
 
