@@ -1,8 +1,10 @@
-//! `workshop sandbox`: a shell or a command in a throw-away host.
+//! `workshop sandbox`: a shell or a command in a throw-away host; at a terminal, as a [`job`] of it.
+
+mod job;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+
+use job::Terminal;
 
 use crate::interrupt;
 use crate::judge::program::as_a_shell_says;
@@ -54,49 +56,45 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     // A day is as good as no limit.
     let time_limit = Duration::from_secs(options.time_limit.unwrap_or(86_400));
     let sandbox = Sandbox { shares, overlays: Vec::new(), time_limit, terminal: true };
-    let foreground = Foreground::now();
-    let status = sandbox.start(|host| Ok(execute(host, &options.command)))?.finish();
-    foreground.take_back();
+    let terminal = Terminal::of_caller();
+    let words = words(&options.command);
+    let work = |host: &Host| Ok(execute(host, &words, terminal.as_ref()));
+    let status = sandbox.start(work)?.finish();
+    if let Some(terminal) = terminal {
+        terminal.take_back();
+    }
     Ok(ExitCode::from(status?))
 }
 
-fn execute(host: &Host, words: &[OsString]) -> u8 {
-    let shell = [env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into())];
-    let words = if words.is_empty() { &shell } else { words };
+/// The command and its arguments: the caller's shell, if he gives none.
+fn words(given: &[OsString]) -> Vec<OsString> {
+    let shell = || vec![env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into())];
+    if given.is_empty() { shell() } else { given.to_vec() }
+}
+
+fn execute(host: &Host, words: &[OsString], terminal: Option<&Terminal>) -> u8 {
+    run_to_its_end(host, words, terminal).unwrap_or_else(|error| {
+        let name = words[0].display();
+        let _ = writeln!(io::stderr(), "workshop: run {name} in the sandbox: {error}");
+        if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
+    })
+}
+
+fn run_to_its_end(host: &Host, words: &[OsString], terminal: Option<&Terminal>) -> io::Result<u8> {
     let mut command = host.command(&words[0]);
     command.args(&words[1..]).env("COOPERAGE_SANDBOX", "1");
-    interrupt::give_back(&mut command);
-    match command.status() {
-        Ok(status) => u8::try_from(as_a_shell_says(status)).unwrap_or(125),
-        Err(error) => {
-            let name = words[0].display();
-            let _ = writeln!(io::stderr(), "workshop: run {name} in the sandbox: {error}");
-            if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
-        }
+    if let Some(terminal) = terminal {
+        terminal.hand_to(&mut command)?;
     }
+    interrupt::give_back(&mut command);
+    let mut child = command.spawn()?;
+    let status = match terminal {
+        Some(terminal) => terminal.wait(&child)?,
+        None => as_a_shell_says(child.wait()?),
+    };
+    Ok(u8::try_from(status).unwrap_or(125))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).with_context(|| format!("find {}", path.display()))
-}
-
-/// Who has the terminal. A shell inside takes it for its jobs, and cannot give it back to us: from
-/// within its process-id namespace we have no number.
-struct Foreground(Option<(File, Pid)>);
-
-impl Foreground {
-    fn now() -> Foreground {
-        let ours = |terminal: &File| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp());
-        let terminal = File::open("/dev/tty").ok().filter(ours);
-        Foreground(terminal.map(|terminal| (terminal, getpgrp())))
-    }
-
-    fn take_back(self) {
-        let Some((terminal, group)) = self.0 else { return };
-        // Who is in the background is stopped when he does this, unless he blocks the signal.
-        let stop = SigSet::from(Signal::SIGTTOU);
-        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None);
-        let _ = tcsetpgrp(terminal, group);
-        let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stop), None);
-    }
 }
