@@ -43,11 +43,16 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn root_is_rootfs(trial: &Trial) -> Held {
-    let agent = trial.start().agent()?;
-    let (root, due) = (agent.command.root()?, trial.rootfs_id()?);
-    expect(root == due, "/proc/PID/root of the command is ROOTFS", || {
-        format!("ROOTFS is {due:?}, the root is {root:?}")
-    })
+    // The caller stands in the directory above ROOTFS, so its name alone is a path as well.
+    let relative = trial.rootfs.file_name().unwrap_or_default();
+    for path in [trial.rootfs.as_os_str(), relative] {
+        let agent = trial.start().rootfs(path).agent()?;
+        let (root, due) = (agent.command.root()?, trial.rootfs_id()?);
+        let expected =
+            format!("/proc/PID/root of the command is ROOTFS, given as {}", path.display());
+        expect(root == due, &expected, || format!("ROOTFS is {due:?}, the root is {root:?}"))?;
+    }
+    Ok(())
 }
 
 fn working_directory_is_root(trial: &Trial) -> Held {

@@ -298,6 +298,8 @@ fn signals_reach_the_command(trial: &Trial) -> Held {
         expect(heard, &expected, || {
             format!("after {} s the handler had not run", PATIENCE.as_secs())
         })?;
+        // A command that handles a signal goes on, and so does the step that waits for it.
+        has_status(&agent.exit(0)?, &[0], &format!("a command that outlives a {signal}"))?;
     }
     Ok(())
 }
