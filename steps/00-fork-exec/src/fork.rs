@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::{self, ForkResult, getpid};
+use nix::unistd::{self, ForkResult, Pid, getpid};
 
 use crate::signals::{self, Signals};
 use crate::{inherited, pidfd, program};
@@ -16,6 +16,8 @@ use crate::{inherited, pidfd, program};
 /// A running child, as its parent holds it. [`wait`](crate::wait()) needs nothing else, however the
 /// child came to be.
 pub struct Child {
+    /// Its number, as the parent sees it.
+    pub pid: Pid,
     /// Stands for the process, and becomes readable when it has ended.
     pub(crate) pidfd: OwnedFd,
     /// Where the signals arrive that somebody sends to the parent.
@@ -42,7 +44,7 @@ pub fn fork_by(
     let parent = pidfd::open(getpid())?;
     match call()? {
         ForkResult::Parent { child } => {
-            Ok(Child { pidfd: pidfd::open(child)?, signals: signals::receive()? })
+            Ok(Child { pid: child, pidfd: pidfd::open(child)?, signals: signals::receive()? })
         }
         ForkResult::Child => in_child(&parent, &signals, child),
     }
@@ -66,7 +68,8 @@ fn in_child(
     exit(program::report(&error))
 }
 
-fn exit(status: u8) -> ! {
+/// Ends a forked child at once.
+pub fn exit(status: u8) -> ! {
     // SAFETY: _exit(2) has no conditions. Unlike exit(3), it runs nothing that was registered in
     // the parent.
     unsafe { libc::_exit(status.into()) }

@@ -97,11 +97,13 @@ pub fn pass_on(signals: &SignalFd, child: &OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the terminal sent this, and to the command as well.
+///
 /// Control-C reaches the step and the command alike. Passing it on would give the command a second
 /// one, and many programs take the second for "drop everything". What a process sends has another
 /// `si_code`, and so has no part in this; SIGHUP of a vanished terminal goes to the session's
 /// leader alone.
-fn typed_at_the_terminal(info: &siginfo) -> bool {
+pub fn typed_at_the_terminal(info: &siginfo) -> bool {
     info.ssi_code == libc::SI_KERNEL
         && FROM_THE_KEYBOARD.iter().any(|&signal| signal as u32 == info.ssi_signo)
 }
