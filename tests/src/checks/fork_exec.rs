@@ -231,7 +231,15 @@ fn death_by_signal_is_128_plus_n(trial: &Trial) -> Held {
     let chosen = others[usize::try_from(trial.number(0..4)).unwrap_or(0)];
     for signal in [Signal::SIGKILL, chosen] {
         let mut agent = trial.start().agent()?;
-        agent.run.write_line(&format!("raise {}", signal as i32))?;
+        // To process 1 of a PID namespace nobody inside can send a deadly signal, and from outside
+        // only SIGKILL is one (pid_namespaces(7)).
+        let signal = if agent.command.inner_pid()? == 1 {
+            agent.command.signal(Signal::SIGKILL)?;
+            Signal::SIGKILL
+        } else {
+            agent.run.write_line(&format!("raise {}", signal as i32))?;
+            signal
+        };
         let ending = agent.ending()?;
         has_status(&ending, &[128 + signal as i32], &format!("a command killed by {signal}"))?;
     }

@@ -30,6 +30,7 @@ pub struct Start<'t> {
     trial: &'t Trial<'t>,
     program: PathBuf,
     prefix: &'t [OsString],
+    options: Vec<OsString>,
     rootfs: Option<PathBuf>,
     command: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -44,6 +45,7 @@ impl<'t> Start<'t> {
             trial,
             program: trial.subject.program.clone(),
             prefix: &trial.subject.prefix,
+            options: Vec::new(),
             rootfs: trial.takes_rootfs().then(|| trial.rootfs.clone()),
             command: Vec::new(),
             environment: Vec::new(),
@@ -60,6 +62,12 @@ impl<'t> Start<'t> {
     /// No step at all: the command itself, as a process of the host.
     pub fn on_the_host(mut self, command: &Path) -> Self {
         (self.program, self.prefix, self.rootfs) = (command.to_owned(), &[], None);
+        self
+    }
+
+    /// Options of the step, before the root file system.
+    pub fn options<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        self.options.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
@@ -102,7 +110,7 @@ impl<'t> Start<'t> {
     /// Starts it.
     pub fn spawn(self) -> Result<Run> {
         let mut command = self.trial.host.command(&self.program);
-        command.args(self.prefix).args(&self.rootfs).args(&self.command);
+        command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (blocked, ignored) = (self.blocked, self.ignored);
