@@ -90,7 +90,9 @@ impl Shell {
             ensure!(Instant::now() < deadline, "the shell does not read it");
             thread::sleep(Duration::from_millis(1));
         }
-        writeln!(self.input, "echo '{mark}'").context("the shell has ended")?;
+        // The next command may ask for the status of this one.
+        writeln!(self.input, "status=$?; echo '{mark}'; (exit $status)")
+            .context("the shell has ended")?;
 
         let mut printed = Vec::new();
         let mark = format!("{mark}\n");

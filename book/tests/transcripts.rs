@@ -47,8 +47,8 @@ fn run(page: &str) -> anyhow::Result<Vec<String>> {
 
 #[test]
 fn commands_share_a_shell_and_what_they_print_is_told_apart() {
-    let page = "```console\n# cd /; X=1\n# echo $PWD $X; echo no >&2\n# printf end\n# for x in a b; do\n> echo $x\n> done\n```\n";
-    assert_eq!(run(page).unwrap(), ["", "/ 1\nno\n", "end", "a\nb\n"]);
+    let page = "```console\n# cd /; X=1\n# echo $PWD $X; echo no >&2\n# printf end\n# false\n# echo $?\n# for x in a b; do\n> echo $x\n> done\n```\n";
+    assert_eq!(run(page).unwrap(), ["", "/ 1\nno\n", "end", "", "1\n", "a\nb\n"]);
 }
 
 #[test]

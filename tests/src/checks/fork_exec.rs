@@ -150,14 +150,15 @@ fn environment_arrives(trial: &Trial) -> Held {
     let agent = start.agent()?;
     let arrived = agent.command.environment()?;
     for (name, value) in given {
-        let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
-        let there = arrived.iter().any(|variable| variable.as_bytes() == entry);
-        expect(there, &format!("{name}={value:?} in the environment of the command"), || {
-            let same_name: Vec<_> = arrived
-                .iter()
-                .filter(|variable| variable.as_bytes().starts_with(name.as_bytes()))
-                .collect();
-            format!("in /proc/PID/environ: {same_name:?}")
+        let name = [name.as_bytes(), b"="].concat();
+        let due = [&name, value.as_bytes()].concat();
+        let named = arrived.iter().map(|variable| variable.as_bytes());
+        let shown: Vec<_> = named.filter(|variable| variable.starts_with(&name)).collect();
+        let expected = format!("{} in the environment of the command", due.escape_ascii());
+        expect(shown == [due], &expected, || {
+            let shown: Vec<_> =
+                shown.iter().map(|entry| entry.escape_ascii().to_string()).collect();
+            format!("/proc/PID/environ has {shown:?}")
         })?;
     }
     Ok(())

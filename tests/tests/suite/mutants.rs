@@ -30,13 +30,13 @@ pub struct Mutant {
     pub step: String,
     /// What the mistake is called: `forgot-chdir`.
     pub name: String,
-    pub mistake: Mistake,
+    pub change: Change,
 }
 
 /// The contents of a mutant's file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mistake {
+pub struct Change {
     /// The mistake in one sentence, for readers.
     pub mistake: String,
     /// The file that has it, from the top of the clone.
@@ -57,7 +57,7 @@ impl Mutant {
 
     /// The file with the mistake in it.
     pub fn text(&self) -> String {
-        let Mistake { file, old, new, .. } = &self.mistake;
+        let Change { file, old, new, .. } = &self.change;
         let text = fs::read_to_string(clone().join(file)).expect("the file of a mutant is there");
         let places = text.matches(old).count();
         let name = self.program();
@@ -74,11 +74,11 @@ fn catalogue() -> Vec<Mutant> {
         for entry in fs::read_dir(folder).expect("every step has mutants") {
             let path = entry.expect("read a directory").path();
             let text = fs::read_to_string(&path).expect("read a mutant");
-            let mistake: Mistake =
+            let change: Change =
                 toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            assert!(!mistake.mistake.is_empty(), "{name} says what its mistake is");
-            mutants.push(Mutant { step: step.to_owned(), name, mistake });
+            assert!(!change.mistake.is_empty(), "{name} says what its mistake is");
+            mutants.push(Mutant { step: step.to_owned(), name, change });
         }
     }
     mutants.sort_by_key(Mutant::program);
@@ -99,7 +99,7 @@ fn every_mutant_loses_just_what_its_mistake_breaks() {
             let output = grade(&mutant.step, &programs.join(mutant.program()), &["--seed", SEED]);
             let report = report(&output);
             let fails: BTreeSet<String> = lost(&report).into_iter().map(str::to_owned).collect();
-            if fails != mutant.mistake.fails {
+            if fails != mutant.change.fails {
                 wrong.push(difference(mutant, &fails));
             }
         }
@@ -114,7 +114,7 @@ fn every_mutant_loses_just_what_its_mistake_breaks() {
 
 /// The check that a mutant broke beyond its list, and those that it should have broken.
 fn difference(mutant: &Mutant, fails: &BTreeSet<String>) -> String {
-    let due = &mutant.mistake.fails;
+    let due = &mutant.change.fails;
     let more: Vec<_> = fails.difference(due).collect();
     let fewer: Vec<_> = due.difference(fails).collect();
     format!(
@@ -126,7 +126,7 @@ fn difference(mutant: &Mutant, fails: &BTreeSet<String>) -> String {
 #[test]
 fn every_check_is_failed_by_some_mutant() {
     let caught: BTreeSet<String> =
-        catalogue().into_iter().flat_map(|mutant| mutant.mistake.fails).collect();
+        catalogue().into_iter().flat_map(|mutant| mutant.change.fails).collect();
     // What a program that does nothing at all loses is everything.
     let all: BTreeSet<String> = STEPS
         .iter()

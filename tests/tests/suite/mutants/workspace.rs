@@ -47,7 +47,7 @@ pub fn build(mutants: &[Mutant]) -> PathBuf {
 
 fn write_package(mutant: &Mutant, package: &Path) {
     let step = Path::new("steps").join(&mutant.step);
-    let within = mutant.mistake.file.strip_prefix(&step);
+    let within = mutant.change.file.strip_prefix(&step);
     let within = within.unwrap_or_else(|_| panic!("{} is about another step", mutant.program()));
     copy(&clone().join(&step), package, &|path| {
         let original = || fs::read_to_string(clone().join(&step).join(path)).expect("read a file");
@@ -111,7 +111,7 @@ fn workspace_manifest(mutants: &[Mutant]) -> String {
     let lean = Table::from_iter([("debug".into(), false.into()), ("strip".into(), true.into())]);
     let lean = mutants.iter().map(|mutant| (mutant.program(), lean.clone().into()));
     let profile = manifest["profile"]["dev"].as_table_mut().expect("[profile.dev]");
-    profile.insert("package".into(), Table::from_iter(lean).into());
+    profile.insert("package".into(), lean.collect::<Table>().into());
     manifest.to_string()
 }
 
