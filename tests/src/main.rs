@@ -5,6 +5,9 @@
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] (the command).
 
+// Both panic when nobody reads any more: `workshop grade … | head -1`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod checks;
 mod doctor;
 mod grade;

@@ -135,7 +135,13 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Tools, make, make_with};
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+    use std::{
+        fs,
+        io::{self, Write},
+        os::unix::fs::PermissionsExt,
+        path::Path,
+        process::Command,
+    };
 
     #[test]
     fn the_best_tools_of_this_host_run_in_it() {
@@ -158,7 +164,7 @@ mod tests {
 
     fn runs(root: &Path, tools: Tools) {
         let made = make_with(root, tools).unwrap();
-        eprintln!("{made}");
+        writeln!(io::stderr(), "{made}").unwrap();
         assert_eq!(made.left_out, []);
         assert!(made.programs > 20 && made.bytes > 500_000);
         for path in ["proc", "sys", "dev", "root", "home", "etc/passwd", "bin/sh"] {
@@ -169,7 +175,7 @@ mod tests {
         assert_eq!(mode(&fs::canonicalize(root.join("bin/ls")).unwrap()), 0o755);
         let script = "ls / && id && cat /etc/os-release && sleep 0 && ls -l /bin/sh && echo ok";
         let Some(printed) = in_root(root, script) else {
-            eprintln!("unsupported: no privilege to chroot here");
+            writeln!(io::stderr(), "unsupported: no privilege to chroot here").unwrap();
             return;
         };
         assert!(printed.contains("proc\n") && printed.contains("(root)"), "{printed}");

@@ -27,12 +27,12 @@ mod loopback;
 mod root;
 mod users;
 
+use std::env;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, open};
@@ -92,14 +92,15 @@ pub fn try_out() -> Result<()> {
 pub struct Host {
     /// `/proc` of the outer process-id namespace.
     pub outer_proc: OwnedFd,
+    /// `/proc` of its own, even after a program has unmounted it.
+    pub inner_proc: OwnedFd,
     guard: Guard,
 }
 
 impl Host {
     /// Moves this process into a throw-away host.
     fn make(sandbox: &Sandbox, groups: &[PathBuf], layers: Option<PathBuf>) -> Result<Host> {
-        let outer_proc =
-            open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).context("open /proc")?;
+        let outer_proc = open_proc()?;
         let here = env::current_dir().unwrap_or_else(|_| "/".into());
         let rootless = users::needs_user_namespace()?;
         if rootless {
@@ -129,7 +130,7 @@ impl Host {
         if chdir(&here).is_err() {
             chdir("/").context("chdir to /")?;
         }
-        Ok(Host { outer_proc, guard })
+        Ok(Host { outer_proc, inner_proc: open_proc()?, guard })
     }
 
     /// A command that will run inside: as a member of the sandbox's process-id namespace and control
@@ -142,15 +143,8 @@ impl Host {
         unsafe { command.pre_exec(move || guard.confine()) };
         command
     }
+}
 
-    /// The process ids that exist inside, besides PID 1, by their inner numbers.
-    pub fn processes(&self) -> Result<Vec<i32>> {
-        let entries = fs::read_dir("/proc").context("read /proc of the sandbox")?;
-        let mut pids: Vec<i32> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid| *pid != 1)
-            .collect();
-        pids.sort_unstable();
-        Ok(pids)
-    }
+fn open_proc() -> Result<OwnedFd> {
+    open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).context("open /proc")
 }

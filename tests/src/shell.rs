@@ -1,6 +1,7 @@
 //! `workshop sandbox`: a shell or a command in a throw-away host.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -41,11 +42,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         unsafe { signal(each, SigHandler::SigIgn) }.context("ignore signals of the terminal")?;
     }
     let sandbox = Sandbox { shares, time_limit, terminal: true };
-    let status = sandbox.start(|host| execute(host, &options.command))?.finish()?;
+    let status = sandbox.start(|host| Ok(execute(host, &options.command)))?.finish()?;
     Ok(ExitCode::from(status))
 }
 
-fn execute(host: &Host, words: &[OsString]) -> Result<u8> {
+fn execute(host: &Host, words: &[OsString]) -> u8 {
     let mut command = match words {
         [] => host.command(env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into())),
         [program, arguments @ ..] => {
@@ -60,11 +61,11 @@ fn execute(host: &Host, words: &[OsString]) -> Result<u8> {
     match command.status() {
         Ok(status) => {
             let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(125);
-            Ok(u8::try_from(code).unwrap_or(125))
+            u8::try_from(code).unwrap_or(125)
         }
         Err(error) => {
-            eprintln!("workshop: run {name} in the sandbox: {error}");
-            Ok(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+            let _ = writeln!(io::stderr(), "workshop: run {name} in the sandbox: {error}");
+            if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! spot; what the host sees beside what the container sees, and what is new.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -153,6 +153,7 @@ fn write_matrix(dir: &Path, matrix: &Matrix) -> Result<PathBuf> {
 
 /// Standard output, with colours where a person looks at it.
 struct Page {
+    out: Stdout,
     colour: bool,
 }
 
@@ -162,12 +163,13 @@ const GREEN: &str = "32";
 
 impl Page {
     fn new() -> Page {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Page { colour }
+        let out = io::stdout();
+        let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Page { out, colour }
     }
 
     fn line(&self, text: &str) -> Result<()> {
-        writeln!(io::stdout(), "{text}").context("write to standard output")
+        writeln!(&self.out, "{text}").context("write to standard output")
     }
 
     fn painted(&self, text: &str, code: &str) -> Result<()> {

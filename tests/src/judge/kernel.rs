@@ -227,10 +227,15 @@ impl<'h> Process<'h> {
 }
 
 impl Host {
+    /// The process ids that exist inside, besides PID 1, by their inner numbers.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        let pids = pids(&self.inner_proc).context("list /proc of the sandbox")?;
+        Ok(pids.into_iter().map(Pid::as_raw).filter(|pid| *pid != 1).collect())
+    }
+
     /// The processes of the outer process-id namespace that this process may look at.
     fn outer_pids(&self) -> Result<Vec<Pid>> {
-        let names = list(&self.outer_proc, ".").context("list /proc")?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).map(Pid::from_raw).collect())
+        pids(&self.outer_proc).context("list /proc")
     }
 
     /// The processes that have `ancestor` above them, by the parents that the kernel names.
@@ -251,6 +256,11 @@ impl Host {
             others = rest;
         }
     }
+}
+
+fn pids(proc: &OwnedFd) -> nix::Result<Vec<Pid>> {
+    let names = list(proc, ".")?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).map(Pid::from_raw).collect())
 }
 
 fn list(dir: &OwnedFd, path: &str) -> nix::Result<Vec<String>> {

@@ -254,9 +254,9 @@ impl Stream {
     }
 
     fn take_what_is_there(&mut self) -> Result<()> {
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = [0; 1 << 14];
         // A program that never stops writing must not keep us here: at most 4 MiB at a time.
-        for _ in 0..64 {
+        for _ in 0..256 {
             match self.pipe.read(&mut chunk) {
                 Ok(0) => self.closed = true,
                 Ok(count) => {

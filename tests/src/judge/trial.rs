@@ -31,6 +31,8 @@ pub struct Trial<'t> {
     pub rootfs: PathBuf,
     /// The probe in it.
     pub probe: FileId,
+    /// The directories of the caller's `PATH` that may be searched.
+    path: Vec<PathBuf>,
     random: RefCell<fastrand::Rng>,
 }
 
@@ -47,7 +49,7 @@ impl<'t> Trial<'t> {
         }
         write_fixture(&rootfs.join(CHECKS))?;
         let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
-        Ok(Trial { host, subject, rootfs, probe, random })
+        Ok(Trial { host, subject, rootfs, probe, path: callers_path(), random })
     }
 
     /// A start of the step.
@@ -58,11 +60,7 @@ impl<'t> Trial<'t> {
 
     /// The directories of the caller's `PATH`, for steps that look for tools of their own.
     pub fn path(&self) -> impl Iterator<Item = PathBuf> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        // A directory that may not be searched would turn "not found" into "permission denied".
-        let dirs: Vec<_> =
-            env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok()).collect();
-        dirs.into_iter()
+        self.path.iter().cloned()
     }
 
     /// Whether this step has a root file system among its arguments.
@@ -100,6 +98,13 @@ impl<'t> Trial<'t> {
     pub fn host_mounts(&self) -> Result<Vec<Mount>> {
         Process::host(self.host)?.mounts()
     }
+}
+
+fn callers_path() -> Vec<PathBuf> {
+    // Without PATH, what execvp(3) and the shells search by themselves.
+    let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+    // A directory that may not be searched would turn "not found" into "permission denied".
+    env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok()).collect()
 }
 
 fn word(random: &RefCell<fastrand::Rng>) -> String {

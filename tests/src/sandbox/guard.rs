@@ -24,8 +24,8 @@ pub const PROCESSES: u64 = 128;
 /// How much memory they may use together, in bytes.
 pub const MEMORY: u64 = 768 << 20;
 
-/// What root of the real host loses. Steps need the others: CAP_SYS_TIME, for example, to set the
-/// offsets of a time namespace; so setting the clock itself is stopped by the filter below.
+/// What root of the real host loses. Steps need the others: `CAP_SYS_TIME`, for example, to set
+/// the offsets of a time namespace; so setting the clock itself is stopped by the filter below.
 const DANGEROUS: [Capability; 14] = [
     Capability::CAP_AUDIT_CONTROL,
     Capability::CAP_AUDIT_READ,
@@ -174,7 +174,7 @@ fn compile_filter() -> Result<BpfProgram> {
 }
 
 /// Installs a filter without `no_new_privs`, so that set-uid programs work as on a host; that needs
-/// CAP_SYS_ADMIN, which only root has (`seccomp(2)`).
+/// `CAP_SYS_ADMIN`, which only root has (`seccomp(2)`).
 fn install(filter: &BpfProgram) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?,

@@ -228,7 +228,7 @@ fn make_devices(dev: &Path) -> Result<()> {
                 File::create(&node).context("make a file in /dev")?;
                 bind(&fs::canonicalize(Path::new("/dev").join(name))?, &node)?;
             }
-            made => made.with_context(|| format!("mknod {}", node.display()))?,
+            result => result.with_context(|| format!("mknod {}", node.display()))?,
         }
     }
     for (name, target) in [
