@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`quote`] | `{{#include …}}`, `{{#item …}}` and `{{#diff …}}`, expanded before mdBook sees the page |
 //! | [`item`] | the lines of one item of a Rust file |
-//! | [`print`] | mdBook's run over the pages; whatever it only warns of is an error here |
+//! | [`print`](mod@print) | mdBook's run over the pages; whatever it only warns of is an error here |
 //! | [`plan`] | the summary, the pages and the steps: nothing without its counterpart |
 //! | [`html`] | the tags of a rendered page |
 //! | [`pages`] | the rendered book: every link has a target, and nothing is fetched from another host |

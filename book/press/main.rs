@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use book::{pages, plan, print, root, shell, source, transcript};
@@ -23,11 +24,16 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let done = match Command::parse() {
         Command::Build => build(),
         Command::Test { bless, pages } => test(bless, &pages),
+    };
+    if let Err(error) = done {
+        eprintln!("cargo book: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn build() -> anyhow::Result<()> {
