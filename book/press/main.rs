@@ -49,6 +49,9 @@ fn build() -> anyhow::Result<()> {
 
 fn test(bless: bool, names: &[String]) -> anyhow::Result<()> {
     shell::build_programs(root())?;
+    if let Some(reason) = shell::no_sandbox()? {
+        bail!("there is no sandbox to run the transcripts in: {reason}");
+    }
     let mut differ = 0;
     for page in chosen(names)? {
         let name = page.file_name().unwrap_or_default().display();

@@ -41,6 +41,14 @@ pub fn build_programs(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why no sandbox can be made on this machine, if it is so.
+pub fn no_sandbox() -> anyhow::Result<Option<String>> {
+    let mut command = Command::new(programs()?.join("workshop"));
+    let output = command.args(["sandbox", "--", "true"]).output().context("run workshop")?;
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok((!output.status.success()).then_some(reason))
+}
+
 /// `sh` in a sandbox, in the folder `root`, with this build's programs in its PATH.
 pub fn sandbox(root: &Path) -> anyhow::Result<Command> {
     let programs = programs()?;

@@ -1,6 +1,7 @@
 //! What the pages show is what the sandbox prints.
 
 use std::fs;
+use std::io::{self, Write};
 use std::process::Command;
 
 use book::transcript::{differences, exchanges};
@@ -9,6 +10,12 @@ use book::{plan, root, shell, source};
 #[test]
 fn every_transcript_is_what_the_sandbox_prints() {
     shell::build_programs(root()).unwrap();
+    if let Some(reason) = shell::no_sandbox().unwrap() {
+        // Past the test harness, which keeps what a test prints to itself: not passed, and said so.
+        let test = "every_transcript_is_what_the_sandbox_prints";
+        let _ = writeln!(io::stderr(), "unsupported: {test}: {reason}");
+        return;
+    }
     let mut differ = Vec::new();
     for page in plan::pages(&source()).unwrap() {
         let name = page.file_name().unwrap().display().to_string();
