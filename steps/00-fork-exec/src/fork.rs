@@ -10,8 +10,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{self, ForkResult, Pid, getpid};
 
-use crate::signals::{self, Signals};
-use crate::{inherited, pidfd, program};
+use crate::{inherited, pidfd, program, signals};
 
 /// A running child, as its parent holds it. [`wait`](crate::wait()) needs nothing else, however the
 /// child came to be.
@@ -40,26 +39,23 @@ pub fn fork_by(
     call: impl FnOnce() -> anyhow::Result<ForkResult>,
     child: impl FnOnce() -> anyhow::Result<Infallible>,
 ) -> anyhow::Result<Child> {
-    let signals = Signals::hold()?;
+    signals::hold()?;
     let parent = pidfd::open(getpid())?;
     match call()? {
         ForkResult::Parent { child } => {
             Ok(Child { pid: child, pidfd: pidfd::open(child)?, signals: signals::receive()? })
         }
-        ForkResult::Child => in_child(&parent, &signals, child),
+        ForkResult::Child => in_child(parent, child),
     }
 }
 
 /// The life of the child. It never returns into code that belongs to the parent: what that would
 /// clean up on its way out is the parent's, not a copy's.
-fn in_child(
-    parent: &OwnedFd,
-    signals: &Signals,
-    child: impl FnOnce() -> anyhow::Result<Infallible>,
-) -> ! {
+fn in_child(parent: OwnedFd, child: impl FnOnce() -> anyhow::Result<Infallible>) -> ! {
     let start = || {
-        die_with(parent)?;
-        signals.give_back()?;
+        die_with(&parent)?;
+        // An init (step 06) would otherwise keep a way out of the container open.
+        drop(parent);
         inherited::give_back()?;
         child()
     };

@@ -33,5 +33,5 @@ pub mod wait;
 pub use exec::{CommandError, CommandLine, exec};
 pub use fork::{Child, exit, fork, fork_by};
 pub use program::{command_of, main};
-pub use signals::typed_at_the_terminal;
+pub use signals::{passed_on, send_on};
 pub use wait::wait;
