@@ -212,8 +212,8 @@ fn stray() -> io::Result<String> {
 
 fn hostname() -> io::Result<String> {
     let mut name = [0; 65];
-    // SAFETY: the kernel writes at most 64 bytes, so a NUL stays at the end of `name`.
-    check(unsafe { gethostname(name.as_mut_ptr(), 64) })?;
+    // SAFETY: the call writes a name of at most 64 bytes and its NUL, for which there is room.
+    check(unsafe { gethostname(name.as_mut_ptr(), name.len()) })?;
     // SAFETY: `name` ends with the NUL of above and lives as long as the reference.
     Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
 }

@@ -85,9 +85,11 @@ fn mqueue_shows_its_own_queues(trial: &Trial) -> Held {
     inside.must(&format!("mq-make /{own}"))?;
     let shown = inside.command.list_inside("dev/mqueue")?;
     let right = shown.contains(&own) && !shown.contains(&hosts);
-    expect(right, &format!("/dev/mqueue inside has the queue {own} and not the host's {hosts}"), || {
-        format!("it has {shown:?}")
-    })
+    expect(
+        right,
+        &format!("/dev/mqueue inside has the queue {own} and not the host's {hosts}"),
+        || format!("it has {shown:?}"),
+    )
 }
 
 fn needs_queues() -> Held {
