@@ -6,7 +6,8 @@
 //!
 //! | module | is about |
 //! |---|---|
-//! | [`quote`] | `{{#include …}}`, `{{#item …}}` and `{{#diff …}}`, expanded before mdBook sees the page |
+//! | [`quote`] | `{{#include …}}` and its kin, expanded before mdBook sees the page |
+//! | [`exercise`] | what a step's `step.toml` says of it |
 //! | [`item`] | the lines of one item of a Rust file |
 //! | [`print`](mod@print) | mdBook's run over the pages; whatever it only warns of is an error here |
 //! | [`plan`] | the summary, the pages and the steps: nothing without its counterpart |
@@ -19,6 +20,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod exercise;
 pub mod html;
 pub mod item;
 pub mod pages;

@@ -41,6 +41,7 @@ fn build() -> anyhow::Result<()> {
     print::print(&root().join("book"), root(), &into)?;
     let mut faults = plan::unlisted_pages(&source())?;
     faults.extend(plan::strays(root())?);
+    faults.extend(plan::misnamed(root())?);
     faults.extend(pages::faults(&into)?);
     ensure!(faults.is_empty(), "the book has faults:\n  {}", faults.join("\n  "));
     println!("file://{}", into.join("index.html").display());

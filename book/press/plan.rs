@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::exercise::Step;
+
 /// The files in `source` that hold the book's text, in the order of their names.
 pub fn pages(source: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(stems(source, ".md")?.iter().map(|name| source.join(name).with_extension("md")).collect())
@@ -18,8 +20,12 @@ pub fn unlisted_pages(source: &Path) -> anyhow::Result<Vec<String>> {
     let summary = fs::read_to_string(source.join("SUMMARY.md")).context("read SUMMARY.md")?;
     let mut faults = Vec::new();
     let mut listed = BTreeSet::new();
-    for link in summary.split("](").skip(1) {
-        let page = link.split(')').next().unwrap_or(link);
+    for line in summary.lines() {
+        let link = line.trim_start_matches(['-', ' ']).strip_prefix('[');
+        let link = link.and_then(|link| link.strip_suffix(')')?.split_once("]("));
+        let Some((title, page)) = link else { continue };
+        faults
+            .extend(other_title(&source.join(page), title).map(|fault| format!("{page}: {fault}")));
         if !listed.insert(page.trim_end_matches(".md").to_owned()) {
             faults.push(format!("SUMMARY.md lists {page} twice"));
         }
@@ -31,6 +37,33 @@ pub fn unlisted_pages(source: &Path) -> anyhow::Result<Vec<String>> {
     let missing = listed.difference(&pages);
     faults
         .extend(missing.map(|page| format!("there is no page {page}.md, which SUMMARY.md lists")));
+    Ok(faults)
+}
+
+/// What the page has for its heading, if it is not `title`. Of a missing page something else is told.
+fn other_title(page: &Path, title: &str) -> Option<String> {
+    let text = fs::read_to_string(page).ok()?;
+    let heading = text.lines().next().unwrap_or_default();
+    (heading != format!("# {title}")).then(|| format!("its heading is not '# {title}'"))
+}
+
+/// The chapters that do not say what the `step.toml` of their step says: title, and minutes.
+pub fn misnamed(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for name in names(&root.join("steps"))? {
+        let Step { title, minutes, .. } = Step::read(&root.join("steps").join(&name))?;
+        let number = name.split('-').next().unwrap_or_default();
+        let page = root.join("book/src").join(&name).with_extension("md");
+        let heading = format!("{number} · {title}");
+        let other = other_title(&page, &heading);
+        faults.extend(other.map(|fault| format!("{name}.md: {fault}, as step.toml has it")));
+        let text = fs::read_to_string(page).unwrap_or_default();
+        if !text.contains(&format!("*About {minutes} minutes.")) {
+            faults.push(format!(
+                "{name}.md does not say 'About {minutes} minutes', as step.toml has it"
+            ));
+        }
+    }
     Ok(faults)
 }
 

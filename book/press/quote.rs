@@ -5,6 +5,7 @@
 //! | `{{#include FILE}}` | the whole file; of an SVG the drawing, of a snapshot all but insta's header |
 //! | `{{#item FILE NAME...}}` | the items of a Rust file that bear these names |
 //! | `{{#diff FILE FILE}}` | what changes from the first file to the second |
+//! | `{{#exercises FOLDER}}` | the exercises of the step in this folder, with their hints |
 //!
 //! Paths start at the root of the clone. There are no line numbers, which drift without a word, and no
 //! anchors, which would put tags into sources that a learner reads. Whatever does not resolve to
@@ -17,6 +18,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use similar::TextDiff;
 
+use crate::exercise::Step;
 use crate::item::item;
 
 /// Code blocks that a page may hold itself. Others would be copies, so they have to be quoted.
@@ -78,9 +80,8 @@ fn quote(root: &Path, directive: &str) -> anyhow::Result<String> {
             ensure!(!diff.is_empty(), "the two files are the same");
             Ok(listing(&format!("{old} → {new}"), "diff", &diff))
         }
-        _ => bail!(
-            "neither {{{{#include FILE}}}} nor {{{{#item FILE NAME...}}}} nor {{{{#diff FILE FILE}}}}"
-        ),
+        ["exercises", step] => Ok(Step::read(&root.join(step))?.exercises(step)),
+        _ => bail!("there is no such directive: see the head of book/press/quote.rs"),
     }
 }
 
@@ -150,6 +151,16 @@ mod tests {
     use super::expand;
     use std::fs;
 
+    const STEP: &str = r#"
+title = "A"
+minutes = 5
+[[exercise]]
+file = "src/lib.rs"
+functions = ["a", "b"]
+task = "Write them."
+hints = ["Read.", "Type."]
+"#;
+
     fn try_expand(page: &str) -> anyhow::Result<String> {
         let root = tempfile::tempdir()?;
         fs::write(root.path().join("a.rs"), "/// A.\nfn a() {}\n\nfn b() {}\n")?;
@@ -158,6 +169,7 @@ mod tests {
         fs::write(root.path().join("empty.snap"), "---\nsource: x\n---\n\n")?;
         fs::write(root.path().join("untitled.svg"), "<svg role=\"img\"/>")?;
         fs::write(root.path().join("empty.rs"), "\n")?;
+        fs::write(root.path().join("step.toml"), STEP)?;
         expand(root.path(), page)
     }
 
@@ -194,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn exercises_come_with_their_hints() {
+        let page = expands_to("{{#exercises .}}");
+        assert!(
+            page.starts_with("**`a` and `b`** in `./src/lib.rs`. Write them.\n\n<details>"),
+            "{page}"
+        );
+        assert!(page.contains("<summary>Hint 2 of 2</summary>\n\nType.\n\n</details>"), "{page}");
+    }
+
+    #[test]
     fn what_resolves_to_nothing_is_an_error() {
         assert!(
             refused("\n{{#include none.rs}}")
@@ -209,6 +231,7 @@ mod tests {
             "{{#item a.rs}}",
             "{{#diff a.rs a.rs}}",
             "{{#playground a.rs}}",
+            "{{#exercises none}}",
             "{{#include a.rs",
         ] {
             assert!(refused(page).starts_with("line 1"), "{page}");

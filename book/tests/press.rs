@@ -33,6 +33,21 @@ fn every_step_has_its_chapter_and_every_chapter_its_step() {
     assert_eq!(plan::strays(root()).unwrap(), NONE);
 }
 
+#[test]
+fn every_chapter_bears_the_title_of_its_step() {
+    assert_eq!(plan::misnamed(root()).unwrap(), NONE);
+}
+
+const STEP: &str = r#"
+title = "Step"
+minutes = 5
+[[exercise]]
+file = "main.rs"
+functions = ["main"]
+task = "Write it."
+hints = []
+"#;
+
 /// A clone with a book of two pages, into which a test puts its fault.
 struct Clone(TempDir);
 
@@ -40,10 +55,14 @@ impl Clone {
     fn new() -> Clone {
         let clone = Clone(tempdir().unwrap());
         clone.write("book/book.toml", SETTINGS);
-        clone.write("book/src/SUMMARY.md", "[One](one.md)\n- [Step](00-one.md)\n");
-        clone.write("book/src/one.md", "# One\n\n[the step](00-one.md#the-step)\n");
-        clone.write("book/src/00-one.md", "# The step\n\n{{#item steps/00-one/main.rs main}}\n");
+        clone.write("book/src/SUMMARY.md", "[One](one.md)\n- [00 · Step](00-one.md)\n");
+        clone.write("book/src/one.md", "# One\n\n[the step](00-one.md#00--step)\n");
+        clone.write(
+            "book/src/00-one.md",
+            "# 00 · Step\n\n*About 5 minutes.*\n\n{{#item steps/00-one/main.rs main}}\n",
+        );
         clone.write("steps/00-one/main.rs", "fn main() {}\n");
+        clone.write("steps/00-one/step.toml", STEP);
         clone.write(
             "steps/00-one/Cargo.toml",
             "[package]\nname = \"one\"\n[[bin]]\nname = \"00-one\"\n",
@@ -79,6 +98,7 @@ impl Clone {
     fn plan_faults(&self) -> String {
         let mut faults = plan::unlisted_pages(&self.path().join("book/src")).unwrap();
         faults.extend(plan::strays(self.path()).unwrap());
+        faults.extend(plan::misnamed(self.path()).unwrap());
         faults.join("\n")
     }
 }
@@ -95,7 +115,7 @@ fn a_quotation_of_nothing_stops_the_build_and_names_page_and_line() {
     let clone = Clone::new();
     clone.write("steps/00-one/main.rs", "fn renamed() {}\n");
     let error = format!("{:#}", clone.print().unwrap_err());
-    assert!(error.starts_with("00-one.md: line 3: {{#item steps/00-one/main.rs main}}"), "{error}");
+    assert!(error.starts_with("00-one.md: line 5: {{#item steps/00-one/main.rs main}}"), "{error}");
 }
 
 #[test]
@@ -151,7 +171,7 @@ fn a_page_outside_of_the_summary_is_a_fault() {
     assert_eq!(clone.plan_faults(), "SUMMARY.md does not list two.md");
     clone.write(
         "book/src/SUMMARY.md",
-        "[One](one.md)\n[Two](two.md)\n[Two](two.md)\n- [Step](00-one.md)\n",
+        "[One](one.md)\n[Two](two.md)\n[Two](two.md)\n- [00 · Step](00-one.md)\n",
     );
     assert_eq!(clone.plan_faults(), "SUMMARY.md lists two.md twice");
     clone.remove("book/src/two.md");
@@ -161,6 +181,7 @@ fn a_page_outside_of_the_summary_is_a_fault() {
 #[test]
 fn a_step_or_a_chapter_alone_is_a_fault() {
     let clone = Clone::new();
+    clone.write("steps/01-two/step.toml", STEP);
     clone.write(
         "steps/01-two/Cargo.toml",
         "[package]\nname = \"two\"\n[[bin]]\nname = \"01-tow\"\n",
@@ -176,4 +197,15 @@ fn a_step_or_a_chapter_alone_is_a_fault() {
     let faults = clone.plan_faults();
     assert!(faults.contains("chapter 01-two.md has no step"), "{faults}");
     assert!(faults.contains("snapshot 01-two.snap has no step"), "{faults}");
+}
+
+#[test]
+fn a_title_or_a_time_that_differs_is_a_fault() {
+    let clone = Clone::new();
+    clone.write("book/src/SUMMARY.md", "[Other](one.md)\n- [00 · Step](00-one.md)\n");
+    clone.write("steps/00-one/step.toml", &STEP.replace("Step", "Stride").replace('5', "6"));
+    let faults = clone.plan_faults();
+    assert!(faults.contains("one.md: its heading is not '# Other'"), "{faults}");
+    assert!(faults.contains("00-one.md: its heading is not '# 00 · Stride'"), "{faults}");
+    assert!(faults.contains("00-one.md does not say 'About 6 minutes'"), "{faults}");
 }

@@ -32,6 +32,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
@@ -70,6 +71,7 @@ const O_CREAT: c_int = 0o100;
 const O_EXCL: c_int = 0o200;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
+const O_NOCTTY: c_int = 0o400;
 
 /// # Safety
 /// Called once, by the C library, with the `argc` arguments of execve(2) in `argv`.
@@ -159,7 +161,8 @@ fn check(result: c_int) -> io::Result<String> {
 
 /// A signal handler: only calls what signal-safety(7) allows.
 extern "C" fn announce(signal: c_int) {
-    let line = [b's', b'i', b'g', b'n', b'a', b'l', b' ', digit(signal / 10), digit(signal % 10), b'\n'];
+    let line =
+        [b's', b'i', b'g', b'n', b'a', b'l', b' ', digit(signal / 10), digit(signal % 10), b'\n'];
     // SAFETY: `line` lives until the call has returned.
     unsafe { write(1, line.as_ptr().cast(), line.len()) };
 }
@@ -170,7 +173,10 @@ fn digit(value: c_int) -> u8 {
 
 /// What a terminal emulator does, see pts(4).
 fn open_terminal() -> io::Result<String> {
-    let open = |path: &str| OpenOptions::new().read(true).write(true).open(path);
+    // Without O_NOCTTY the terminal would become that of our session, if we lead one, and its end
+    // would be ours: SIGHUP.
+    let open =
+        |path: &str| OpenOptions::new().read(true).write(true).custom_flags(O_NOCTTY).open(path);
     let ptmx = open("/dev/ptmx")?;
     let (mut unlocked, mut index) = (0, 0);
     // SAFETY: both requests read or write one int, and both ints live until the calls have returned.

@@ -2,7 +2,7 @@
 //!
 //! It says one line for each thing, and under it the remedy where something is missing. Nothing
 //! is guessed from version numbers that can be tried: each trial runs in a child process, in
-//! namespaces of its own, and leaves nothing ([`trial`]).
+//! namespaces of its own, and leaves nothing ([`fork::attempt`]).
 //!
 //! - [`host`]: the kernel, and who the caller is to it
 //! - [`namespaces`]: each of the eight, and what may forbid them
@@ -17,16 +17,13 @@ mod host;
 mod namespaces;
 mod seccomp;
 mod tools;
-mod trial;
 
-use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
-use trial::Privilege;
+use crate::sandbox::users::Privilege;
 
 /// How well something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// As it should be.
     Ok,
@@ -37,7 +34,7 @@ pub enum Level {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What was looked at.
     pub title: String,

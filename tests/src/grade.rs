@@ -1,17 +1,15 @@
 //! `workshop grade`: every check of a step, each in a throw-away host of its own.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::checks::{self, Check};
+use crate::interrupt;
 use crate::judge::verdict::Verdict;
 use crate::report::{Judged, Report};
-use crate::sandbox::fork::Pending;
+use crate::sandbox::fork::{Pending, first_ready};
 use crate::subject::{Subject, SubjectOptions};
 
 /// How many checks run at the same time. Most of a check is waiting for the kernel.
@@ -77,37 +75,15 @@ pub fn judge(subject: &Subject) -> Result<Vec<Judged>> {
             open.push((next, check, look));
             next += 1;
         }
-        let (place, check, pending) = open.swap_remove(first_ready(&open)?);
+        let pending: Vec<_> = open.iter().map(|(_, _, pending)| pending).collect();
+        let (place, check, pending) = open.swap_remove(first_ready(&pending)?);
+        let finished = pending.finish();
+        interrupt::check()?;
         // A check that did not come to its end was stopped: by its time limit, or by our mistake.
-        let verdict = pending
-            .finish()
-            .unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") });
+        let verdict =
+            finished.unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") });
         let points = subject.step.checks[place].1;
         done[place] = Some(Judged { check, points, verdict });
     }
     Ok(done.into_iter().flatten().collect())
-}
-
-/// The index of a check that has ended, or whose time is up.
-fn first_ready(open: &[(usize, &'static Check, Pending<Verdict>)]) -> Result<usize> {
-    loop {
-        let now = Instant::now();
-        if let Some(late) = open.iter().position(|(_, _, pending)| pending.deadline() <= now) {
-            return Ok(late);
-        }
-        let nearest = open.iter().map(|(_, _, pending)| pending.deadline()).min();
-        let left = nearest.map_or(Duration::ZERO, |deadline| deadline - now);
-        let mut wait: Vec<PollFd> = open
-            .iter()
-            .map(|(_, _, pending)| PollFd::new(pending.wake(), PollFlags::POLLIN))
-            .collect();
-        match poll(&mut wait, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("poll the checks"),
-        }
-        let ready = |fd: &PollFd| fd.revents().is_some_and(|events| !events.is_empty());
-        if let Some(index) = wait.iter().position(ready) {
-            return Ok(index);
-        }
-    }
 }

@@ -11,6 +11,7 @@
 mod checks;
 mod doctor;
 mod grade;
+mod interrupt;
 mod judge;
 mod matrix;
 mod mountinfo;
@@ -24,12 +25,14 @@ mod subject;
 mod tour;
 mod view;
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::{Parser, Subcommand};
+
+use interrupt::Keyboard;
 
 /// The commands of the container workshop.
 #[derive(Parser)]
@@ -59,19 +62,48 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Options::parse().command {
-        Command::Doctor => examine(),
-        Command::Grade(options) => grade::run(&options),
-        Command::Rootfs { dir } => make_rootfs(&dir),
-        Command::Sandbox(options) => shell::run(&options),
-        Command::Tour(options) => tour::run(&options),
-        Command::View(options) => view::run(&options),
-    };
-    done.unwrap_or_else(|error| {
-        // Standard error may be closed; there is nobody else to tell.
-        let _ = writeln!(io::stderr(), "workshop: {error:#}");
-        ExitCode::from(2)
-    })
+    let command = Options::parse().command;
+    let done = command.run();
+    sandbox::wait_for_the_last();
+    done.unwrap_or_else(|error| ExitCode::from(report(&error)))
+}
+
+impl Command {
+    fn run(&self) -> Result<ExitCode> {
+        interrupt::hold(match self {
+            Command::Sandbox(_) => Keyboard::Inside,
+            _ => Keyboard::Ours,
+        })?;
+        match self {
+            Command::Doctor => examine(),
+            Command::Grade(options) => grade::run(options),
+            Command::Rootfs { dir } => make_rootfs(dir),
+            Command::Sandbox(options) => shell::run(options),
+            Command::Tour(options) => tour::run(options),
+            Command::View(options) => view::run(options),
+        }
+    }
+}
+
+/// Says why it did not work, unless that is known or nobody is there to listen, and returns the exit
+/// status.
+fn report(error: &Error) -> u8 {
+    if let Some(signal) = interrupt::taken() {
+        return killed_by(signal);
+    }
+    let reason = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if reason == Some(ErrorKind::BrokenPipe) {
+        // As SIGPIPE would have it, which Rust's runtime ignores.
+        return killed_by(libc::SIGPIPE);
+    }
+    // Standard error may be closed; there is nobody else to tell.
+    let _ = writeln!(io::stderr(), "workshop: {error:#}");
+    2
+}
+
+/// The exit status by which a shell tells of this signal.
+fn killed_by(signal: i32) -> u8 {
+    128 + u8::try_from(signal).unwrap_or(0)
 }
 
 fn examine() -> Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Mount {
     pub kind: String,
     /// What is mounted: a device, or a word of no meaning.
     pub source: String,
+    /// The options of the file system itself: `rw`, `size=64k` …
+    pub super_options: String,
 }
 
 impl Mount {
@@ -40,6 +42,7 @@ impl Mount {
             fields.by_ref().take_while(|field| *field != b"-").map(text).collect();
         let kind = text(fields.next()?);
         let source = text(fields.next()?);
+        let super_options = text(fields.next()?);
         Some(Mount {
             id,
             device,
@@ -49,16 +52,8 @@ impl Mount {
             propagation: optional.join(" "),
             kind,
             source,
+            super_options,
         })
-    }
-
-    /// Whether the sandbox makes this one anew, or it holds no files of anybody's.
-    pub fn is_fresh_or_pseudo(&self) -> bool {
-        let fresh = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp"];
-        self.path == Path::new("/")
-            || fresh.iter().any(|fresh| self.path.starts_with(fresh))
-            || ["autofs", "binfmt_misc", "cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"]
-                .contains(&self.kind.as_str())
     }
 }
 

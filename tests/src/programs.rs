@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::interrupt;
+
 /// The directory of the reference programs, built first if cargo is at hand. Cargo shows its
 /// progress on standard error.
 pub fn directory() -> Result<PathBuf> {
@@ -19,12 +21,11 @@ pub fn directory() -> Result<PathBuf> {
     };
     let _ = writeln!(io::stderr(), "Building the steps and cooper …");
     let release = dir.file_name().is_some_and(|name| name == "release");
-    let status = Command::new(cargo)
-        .arg("build")
-        .args(release.then_some("--release"))
-        .current_dir(clone)
-        .status()
-        .context("run cargo build")?;
+    let mut build = Command::new(cargo);
+    build.arg("build").args(release.then_some("--release")).current_dir(clone);
+    interrupt::give_back(&mut build);
+    let status = build.status().context("run cargo build")?;
+    interrupt::check()?;
     if !status.success() {
         bail!("the steps do not build: see above");
     }

@@ -16,16 +16,22 @@
 //!
 //! This protects from mistakes, not from malice: see [`guard`] for what is taken away.
 //!
-//! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which it calls
-//! them: [`users`], [`root`], [`init`], [`guard`].
+//! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which these call
+//! them: [`users`] (by what right), [`layers`] (where changes lie), [`limits`] (its groups, in the
+//! [`cgroups`] of this host), [`fork`], [`loopback`], [`root`] with its [`devices`], [`init`], and
+//! [`guard`] for each program. [`lease`] is how nothing of all this is left behind.
 
+pub mod cgroups;
+mod devices;
 pub mod fork;
 mod guard;
 mod init;
+pub mod layers;
+pub mod lease;
 pub mod limits;
 mod loopback;
 mod root;
-mod users;
+pub mod users;
 
 use std::env;
 use std::os::fd::OwnedFd;
@@ -38,25 +44,39 @@ use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::stat::Mode;
+use nix::sys::wait::wait;
 use nix::unistd::{chdir, sethostname};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use fork::Pending;
 use guard::Guard;
+use layers::Layers;
 use limits::Group;
-use root::Layers;
+use users::Privilege;
 
 /// What a throw-away host is made of.
 pub struct Sandbox {
     /// Files and directories that must be visible inside under their own paths, even where the
     /// sandbox has a fresh directory (`/tmp`, `/run` …).
     pub shares: Vec<PathBuf>,
+    /// Directories that are shown at another place too.
+    pub overlays: Vec<Overlay>,
     /// After this long everything inside is killed.
     pub time_limit: Duration,
     /// Whether what runs inside stays in the caller's session, for a person at a terminal.
     pub terminal: bool,
+}
+
+/// A directory of the host, shown as an overlay of its own: what changes in it is thrown away, and
+/// who makes the sandbox may write to its top, whoever owns it.
+pub struct Overlay {
+    /// The directory.
+    pub of: PathBuf,
+    /// Where it is shown inside.
+    pub at: PathBuf,
 }
 
 impl Sandbox {
@@ -67,22 +87,28 @@ impl Sandbox {
     where
         T: Serialize + DeserializeOwned,
     {
+        let privilege = Privilege::of_caller();
+        let layers = Layers::choose(privilege)?;
         let group = Group::make();
-        let layers = Layers::choose()?;
-        let (dirs, path) = (group.dirs(), layers.directory());
+        // Where the judging process is killed, its init becomes our child, for `wait_for_the_last`.
+        set_child_subreaper(true).context("prctl PR_SET_CHILD_SUBREAPER")?;
         let pending = fork::start(self.time_limit, || {
-            let host = Host::make(&self, &dirs, path)?;
+            let host = Host::make(&self, privilege, &group, &layers)?;
             work(&host)
         })?;
         Ok(pending.keeping(group).keeping(layers))
     }
 }
 
+/// Waits until nothing runs any more in any sandbox. To be called when all work is done or dropped.
+pub fn wait_for_the_last() {
+    while wait().is_ok() {}
+}
+
 /// Says why no throw-away host can be made here, if that is so.
 pub fn try_out() -> Result<()> {
-    let sandbox =
-        Sandbox { shares: Vec::new(), time_limit: Duration::from_secs(30), terminal: false };
-    sandbox
+    let (shares, overlays) = (Vec::new(), Vec::new());
+    Sandbox { shares, overlays, time_limit: Duration::from_secs(30), terminal: false }
         .start(|_| Ok(()))?
         .finish()
         .context("no throw-away host can be made here (see `cargo workshop doctor`)")
@@ -99,14 +125,17 @@ pub struct Host {
 
 impl Host {
     /// Moves this process into a throw-away host.
-    fn make(sandbox: &Sandbox, groups: &[PathBuf], layers: Option<PathBuf>) -> Result<Host> {
+    fn make(
+        sandbox: &Sandbox,
+        privilege: Privilege,
+        group: &Group,
+        layers: &Layers,
+    ) -> Result<Host> {
         let outer_proc = open_proc()?;
         let here = env::current_dir().unwrap_or_else(|_| "/".into());
-        let rootless = users::needs_user_namespace()?;
-        if rootless {
-            users::become_root()?;
-        }
-        let guard = Guard::prepare(groups, rootless, !sandbox.terminal)?;
+        let guard = Guard::prepare(group, privilege, !sandbox.terminal)?;
+        privilege.acquire()?;
+        group.make_namespace()?;
         unshare(
             CloneFlags::CLONE_NEWNS
                 | CloneFlags::CLONE_NEWPID
@@ -118,8 +147,8 @@ impl Host {
         sethostname("sandbox").context("sethostname")?;
         loopback::up().context("bring up the loopback interface")?;
 
-        let root = root::build(&sandbox.shares, layers, rootless)?;
-        guard.mount_cgroups(&root)?;
+        let root = root::build(sandbox, layers)?;
+        group.mount(&root)?;
         // A new /proc and /sys may only be mounted in a user namespace while the old ones can still
         // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
         init::start(&root)?;

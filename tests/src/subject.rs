@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::judge::program::is_executable;
+use crate::judge::random::Random;
 use crate::judge::trial::Trial;
 use crate::sandbox::fork::Pending;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Overlay, Sandbox};
 use crate::steps::Step;
 
 /// How long one look at the program may take in all; only a program that hangs ever takes so long.
@@ -79,15 +80,17 @@ impl Subject {
     where
         T: Serialize + DeserializeOwned,
     {
+        let random = Random::new(self.seed.wrapping_add(turn as u64));
+        let rootfs = Path::new("/tmp").join(random.word()).join("rootfs");
+        let overlays =
+            self.rootfs.iter().map(|of| Overlay { of: of.clone(), at: rootfs.clone() }).collect();
         let mut shares = vec![self.program.clone()];
         // A script may need what lies beside it; but all of /tmp is too much to show.
         let parent = self.program.parent().filter(|dir| dir.components().count() > 2);
         shares.extend(parent.map(Path::to_owned));
-        shares.extend(self.rootfs.clone());
         shares.sort();
-        let seed = self.seed.wrapping_add(turn as u64);
-        Sandbox { shares, time_limit: TIME_LIMIT, terminal: false }
-            .start(|host| look(&Trial::prepare(host, self, seed)?))
+        Sandbox { shares, overlays, time_limit: TIME_LIMIT, terminal: false }
+            .start(|host| look(&Trial::prepare(host, self, rootfs, random)?))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
@@ -366,19 +367,39 @@ pub fn has_status(ending: &Ending, due: &[i32], what: &str) -> Held {
     )
 }
 
+/// Where a program may think of leaving something.
+const PLACES: [&str; 12] = [
+    "/",
+    "/dev/mqueue",
+    "/dev/shm",
+    "/etc",
+    "/home",
+    "/mnt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",
+    "/var",
+    "/var/tmp",
+];
+
 /// What must be the same before and after.
 struct Inventory {
     mounts: Vec<Mount>,
     files: BTreeMap<OsString, String>,
-    elsewhere: BTreeMap<OsString, String>,
+    elsewhere: BTreeMap<PathBuf, String>,
 }
 
 impl Inventory {
     fn take(trial: &Trial) -> Result<Inventory, Broken> {
         let mut elsewhere = BTreeMap::new();
-        for dir in ["/tmp", "/var/tmp", "/run", "/dev/shm", "/dev/mqueue", "/root", "/home"] {
-            elsewhere.extend(tree::list(dir.as_ref(), 1));
+        let beside = trial.rootfs.parent().unwrap_or(&trial.rootfs);
+        for dir in PLACES.iter().map(Path::new).chain([beside]) {
+            let there = tree::list(dir, 1).into_iter();
+            elsewhere.extend(there.map(|(name, what)| (dir.join(name), what)));
         }
+        // mount(8) makes it for itself where it is missing, which on a real host it never is.
+        elsewhere.remove(Path::new("/run/mount"));
         Ok(Inventory {
             mounts: trial.host_mounts()?,
             files: tree::list(&trial.rootfs, usize::MAX),
@@ -395,7 +416,7 @@ impl Inventory {
         for (thing, earlier, later) in [
             ("the mounts of the host", format!("{:#?}", self.mounts), format!("{:#?}", now.mounts)),
             (
-                "its temporary files",
+                "the files outside of ROOTFS",
                 format!("{:#?}", self.elsewhere),
                 format!("{:#?}", now.elsewhere),
             ),
@@ -409,15 +430,12 @@ impl Inventory {
 
     fn rootfs_is_the_same(&self, now: &Inventory, when: &str) -> Held {
         for (path, what) in &now.files {
-            let same = self.files.get(path).is_some_and(|before| before == what);
-            expect(
-                same || is_mount_point(path, what),
-                &format!("ROOTFS is {when} as it was"),
-                || match self.files.get(path) {
-                    Some(before) => format!("{} was {before} and is {what}", path.display()),
-                    None => format!("{} is new: {what}", path.display()),
-                },
-            )?;
+            let before = self.files.get(path);
+            let fine = before.map_or_else(|| is_mount_point(path, what), |before| before == what);
+            expect(fine, &format!("ROOTFS is {when} as it was"), || match before {
+                Some(before) => format!("{} was {before} and is {what}", path.display()),
+                None => format!("{} is new: {what}", path.display()),
+            })?;
         }
         let lost = self.files.keys().find(|path| !now.files.contains_key(*path));
         expect(lost.is_none(), &format!("ROOTFS is {when} as it was"), || {

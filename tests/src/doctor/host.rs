@@ -1,11 +1,13 @@
 //! The kernel, and who the caller is to it.
 
-use super::{Finding, tools::is_installed, trial::Privilege};
-use nix::{
-    sys::utsname::uname,
-    unistd::{User, geteuid},
-};
 use std::fs;
+
+use nix::sys::utsname::uname;
+use nix::unistd::{User, geteuid};
+
+use super::Finding;
+use super::tools::is_installed;
+use crate::sandbox::users::Privilege;
 
 /// The oldest kernel on which the steps are tried.
 const OLDEST: (u32, u32) = (5, 15);

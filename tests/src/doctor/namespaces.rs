@@ -1,11 +1,16 @@
 //! The eight kinds of namespaces (namespaces(7)), and what may keep a user from having one.
 
-use super::{
-    Finding, seccomp,
-    trial::{Privilege, in_child},
-};
-use nix::{errno::Errno, sched::CloneFlags, unistd::getpid};
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::unistd::getpid;
+
+use super::{Finding, seccomp};
+use crate::sandbox::fork;
+use crate::sandbox::users::Privilege;
 
 /// A namespace's name in `/proc/self/ns`, its flag, and what it gives to its processes.
 type Namespace = (&'static str, CloneFlags, &'static str);
@@ -27,7 +32,7 @@ pub fn examine(privilege: Privilege) -> Vec<Finding> {
     let mut findings = vec![user()];
     for (name, flag, gives) in NAMESPACES {
         let title = format!("{name} namespace");
-        findings.push(match in_child(|| try_one(privilege, flag)) {
+        findings.push(match fork::attempt(|| try_one(privilege, flag)) {
             Ok(()) => Finding::ok(title, format!("can have its own {gives}")),
             Err(_) if privilege == Privilege::None => Finding::needs_user_namespace(title),
             Err(errno) => Finding::missing(title, reason(errno), fix(name, errno)),
@@ -36,16 +41,17 @@ pub fn examine(privilege: Privilege) -> Vec<Finding> {
     findings
 }
 
-fn try_one(privilege: Privilege, flag: CloneFlags) -> nix::Result<()> {
+fn try_one(privilege: Privilege, flag: CloneFlags) -> Result<()> {
     match flag {
-        CloneFlags::CLONE_NEWUTS => privilege.unshare_host_name(),
+        CloneFlags::CLONE_NEWUTS => privilege.try_host_name(),
         CloneFlags::CLONE_NEWPID => {
             privilege.unshare(flag)?;
             // The next child is the first process of the namespace.
-            in_child(|| match getpid().as_raw() {
+            let is_first = || match getpid().as_raw() {
                 1 => Ok(()),
-                _ => Err(Errno::ENOTSUP),
-            })
+                _ => Err(Errno::ENOTSUP.into()),
+            };
+            Ok(fork::attempt(is_first)?)
         }
         _ => privilege.unshare(flag),
     }
@@ -53,7 +59,7 @@ fn try_one(privilege: Privilege, flag: CloneFlags) -> nix::Result<()> {
 
 fn user() -> Finding {
     let title = "user namespace";
-    match in_child(|| Privilege::UserNamespace.unshare_host_name()) {
+    match fork::attempt(|| Privilege::UserNamespace.try_host_name()) {
         Ok(()) => Finding::ok(title, "can be root of one"),
         Err(errno) => Finding::missing(title, reason(errno), forbidden_by()),
     }

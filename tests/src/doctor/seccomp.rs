@@ -1,8 +1,12 @@
 //! System-call filters (seccomp(2)): one of ours, and one that is on us.
 
-use super::{Finding, trial::in_child};
-use nix::{errno::Errno, sys::prctl};
 use std::fs;
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_no_new_privs;
+
+use super::Finding;
+use crate::sandbox::fork;
 
 /// The shortest filter: `BPF_RET | BPF_K`, which returns the constant `k`.
 const RETURN_ALLOW: libc::sock_filter =
@@ -16,14 +20,15 @@ pub fn is_filtered() -> bool {
 
 /// Installs a filter that allows everything (seccomp(2)).
 pub fn examine() -> Finding {
-    let trial = in_child(|| {
-        prctl::set_no_new_privs()?;
+    let trial = fork::attempt(|| {
+        set_no_new_privs()?;
         let mut allow = RETURN_ALLOW;
         let program = libc::sock_fprog { len: 1, filter: &raw mut allow };
         let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
         // SAFETY: the kernel copies `program` and the one instruction that it points to.
         let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) };
-        Errno::result(result).map(drop)
+        Errno::result(result)?;
+        Ok(())
     });
     match trial {
         Ok(()) if is_filtered() => Finding::limited(

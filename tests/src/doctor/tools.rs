@@ -1,11 +1,11 @@
 //! The programs with which the reader works.
 
-use super::Finding;
+use std::env;
+use std::io::{self, IsTerminal};
+
 use nix::unistd::{AccessFlags, access};
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+
+use super::Finding;
 
 /// What the book's sessions by hand use, and the package that brings it.
 const BY_HAND: [(&str, &str); 7] = [

@@ -1,18 +1,18 @@
 //! What one check has in its hands.
 
-use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
-use nix::sys::stat::stat;
+use nix::sys::stat::{Mode, stat, umask};
 
 use super::kernel::{FileId, Process};
 use super::program::Start;
+use super::random::Random;
 use crate::mountinfo::Mount;
 use crate::sandbox::Host;
 use crate::subject::Subject;
@@ -33,21 +33,25 @@ pub struct Trial<'t> {
     pub probe: FileId,
     /// The directories of the caller's `PATH` that may be searched.
     path: Vec<PathBuf>,
-    random: RefCell<fastrand::Rng>,
+    random: Random,
 }
 
 impl<'t> Trial<'t> {
-    /// Prepares a root file system: a nearly empty one, or the subject's with the checks' own files
-    /// added, as an overlay whose changes are thrown away.
-    pub fn prepare(host: &'t Host, subject: &'t Subject, seed: u64) -> Result<Trial<'t>> {
-        let random = RefCell::new(fastrand::Rng::with_seed(seed));
-        let place = Path::new("/tmp").join(word(&random));
-        let rootfs = place.join("rootfs");
+    /// Puts what the checks need into the root file system: the subject's, which the sandbox shows
+    /// at this path, or else a new one with nothing in it.
+    pub fn prepare(
+        host: &'t Host,
+        subject: &'t Subject,
+        rootfs: PathBuf,
+        random: Random,
+    ) -> Result<Trial<'t>> {
+        // The same files for every caller.
+        umask(Mode::from_bits_truncate(0o022));
         fs::create_dir_all(&rootfs).context("make the root file system")?;
-        if let Some(base) = &subject.rootfs {
-            overlay(base, &place, &rootfs)?;
-        }
         write_fixture(&rootfs.join(CHECKS))?;
+        // The caller of the step stands in a directory that is neither root.
+        let beside = rootfs.parent().context("ROOTFS lies in no directory")?;
+        env::set_current_dir(beside).context("chdir to the directory of ROOTFS")?;
         let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
         Ok(Trial { host, subject, rootfs, probe, path: callers_path(), random })
     }
@@ -81,12 +85,12 @@ impl<'t> Trial<'t> {
 
     /// A word that nobody can know before.
     pub fn word(&self) -> String {
-        word(&self.random)
+        self.random.word()
     }
 
     /// A number of the range that nobody can know before.
-    pub fn number(&self, range: std::ops::Range<i32>) -> i32 {
-        self.random.borrow_mut().i32(range)
+    pub fn number(&self, range: Range<i32>) -> i32 {
+        self.random.number(range)
     }
 
     /// The root directory of the step's container, as a file.
@@ -105,28 +109,6 @@ fn callers_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
     // A directory that may not be searched would turn "not found" into "permission denied".
     env::split_paths(&path).filter(|dir| fs::read_dir(dir).is_ok()).collect()
-}
-
-fn word(random: &RefCell<fastrand::Rng>) -> String {
-    let mut random = random.borrow_mut();
-    std::iter::repeat_with(|| random.lowercase()).take(10).collect()
-}
-
-fn overlay(base: &Path, place: &Path, rootfs: &Path) -> Result<()> {
-    let (upper, work) = (place.join("upper"), place.join("work"));
-    fs::create_dir(&upper).and_then(|()| fs::create_dir(&work)).context("make layers")?;
-    let options = |more: &str| {
-        let (lower, upper, work) = (base.display(), upper.display(), work.display());
-        format!("lowerdir={lower},upperdir={upper},workdir={work}{more}")
-    };
-    let none = MsFlags::empty();
-    let mount = |more: &str| {
-        mount(Some("overlay"), rootfs, Some("overlay"), none, Some(options(more).as_str()))
-    };
-    // A user namespace may only use extended attributes of the user class.
-    mount(",userxattr")
-        .or_else(|_| mount(""))
-        .with_context(|| format!("mount an overlay of {} on {}", base.display(), rootfs.display()))
 }
 
 /// The commands that the checks run, good ones and bad ones.

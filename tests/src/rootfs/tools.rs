@@ -1,6 +1,7 @@
 //! What this host has that a root file system can be made of.
 
 use super::elf::Elf;
+use crate::interrupt;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{AccessFlags, access};
 use std::{
@@ -132,10 +133,10 @@ pub fn candidates(name: &str) -> Vec<PathBuf> {
 
 /// The names of what `busybox` can do, as it lists them itself.
 pub fn applets(busybox: &Path) -> Result<Vec<String>> {
-    let output = Command::new(busybox)
-        .arg("--list")
-        .output()
-        .with_context(|| format!("run {} --list", busybox.display()))?;
+    let mut list = Command::new(busybox);
+    list.arg("--list");
+    interrupt::give_back(&mut list);
+    let output = list.output().with_context(|| format!("run {} --list", busybox.display()))?;
     ensure!(output.status.success(), "{} --list ended with {}", busybox.display(), output.status);
     let names = String::from_utf8(output.stdout)?;
     Ok(names.lines().map(str::to_string).collect())

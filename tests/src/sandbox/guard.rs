@@ -2,27 +2,19 @@
 //! memory than its share.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::libc;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::stat::Mode;
 use nix::unistd::{setsid, write};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-/// How many processes may exist inside.
-pub const PROCESSES: u64 = 128;
-/// How much memory they may use together, in bytes.
-pub const MEMORY: u64 = 768 << 20;
+use super::limits::{Group, MEMORY, Member, PROCESSES};
+use super::users::Privilege;
 
 /// What root of the real host loses. Steps need the others: `CAP_SYS_TIME`, for example, to set
 /// the offsets of a time namespace; so setting the clock itself is stopped by the filter below.
@@ -63,52 +55,20 @@ const REFUSED: [libc::c_long; 12] = [
 #[derive(Clone)]
 pub struct Guard {
     /// The `cgroup.procs` files of the sandbox's groups.
-    groups: Arc<[OwnedFd]>,
-    /// Where a cgroup file system is mounted outside, and how.
-    hierarchies: Arc<[super::limits::Hierarchy]>,
+    doors: Arc<[File]>,
     filter: Option<Arc<BpfProgram>>,
     /// Whether each program gets a session of its own.
     session: bool,
 }
 
 impl Guard {
-    /// Opens and compiles what [`Guard::confine`] needs, and makes the cgroup namespace whose root
-    /// are the sandbox's groups. `rootless`: there is no privilege that could be taken away.
-    pub fn prepare(groups: &[PathBuf], rootless: bool, session: bool) -> Result<Guard> {
-        let files: Vec<OwnedFd> =
-            groups.iter().map(|dir| open_procs(dir)).collect::<Result<_>>()?;
-        let hierarchies = super::limits::hierarchies()?;
-        if !files.is_empty() {
-            enter_cgroup_namespace(&files, &hierarchies, groups)?;
-        }
-        let filter = if rootless { None } else { Some(Arc::new(compile_filter()?)) };
-        let hierarchies = hierarchies
-            .into_iter()
-            .filter(|hierarchy| groups.iter().any(|dir| dir.starts_with(&hierarchy.mount_point)))
-            .collect();
-        Ok(Guard { groups: files.into(), hierarchies, filter, session })
-    }
-
-    /// Mounts the sandbox's view of its groups below the new root.
-    pub fn mount_cgroups(&self, root: &Path) -> Result<()> {
-        for hierarchy in self.hierarchies.iter() {
-            let target =
-                root.join(hierarchy.mount_point.strip_prefix("/").unwrap_or(Path::new("")));
-            if hierarchy.kind == "cgroup" {
-                let top = root.join("sys/fs/cgroup");
-                if !crate::mountinfo::of_this_process()?.iter().any(|mount| mount.path == top) {
-                    let options = Some("mode=755,size=1m");
-                    mount(Some("tmpfs"), &top, Some("tmpfs"), MsFlags::MS_NOSUID, options)
-                        .context("mount a tmpfs on /sys/fs/cgroup")?;
-                }
-                std::fs::create_dir_all(&target).context("make a mount point for cgroups")?;
-            }
-            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-            let (kind, options) = (hierarchy.kind.as_str(), hierarchy.options.as_str());
-            mount(Some(kind), &target, Some(kind), flags, Some(options))
-                .with_context(|| format!("mount {kind} on {}", target.display()))?;
-        }
-        Ok(())
+    /// Opens and compiles what [`Guard::confine`] needs.
+    pub fn prepare(group: &Group, privilege: Privilege, session: bool) -> Result<Guard> {
+        let doors = group.members().iter().map(Member::door).collect::<io::Result<_>>();
+        let doors = doors.context("open the groups of the sandbox")?;
+        // Root of a user namespace has no privilege that could be taken away.
+        let filter = (privilege == Privilege::Root).then(compile_filter).transpose()?;
+        Ok(Guard { doors, filter: filter.map(Arc::new), session })
     }
 
     /// Takes away what the program must not have. Called between fork and exec.
@@ -119,8 +79,8 @@ impl Guard {
             // `kill 0` must not reach the judge's process group.
             setsid()?;
         }
-        for group in self.groups.iter() {
-            write(group, b"0")?;
+        for door in self.doors.iter() {
+            write(door, b"0")?;
         }
         // In a user namespace the count is the namespace's own, since Linux 5.14.
         setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
@@ -135,34 +95,6 @@ impl Guard {
         }
         Ok(())
     }
-}
-
-fn open_procs(dir: &Path) -> Result<OwnedFd> {
-    let path = dir.join("cgroup.procs");
-    open(&path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .with_context(|| format!("open {}", path.display()))
-}
-
-/// The root of a cgroup namespace is the group of the process that makes it, so this process joins
-/// the groups for a moment; it must not stay, or a program's limits would be the judge's too.
-fn enter_cgroup_namespace(
-    files: &[OwnedFd],
-    hierarchies: &[super::limits::Hierarchy],
-    groups: &[PathBuf],
-) -> Result<()> {
-    let back: Vec<OwnedFd> = hierarchies
-        .iter()
-        .filter(|hierarchy| groups.iter().any(|dir| dir.starts_with(&hierarchy.mount_point)))
-        .map(|hierarchy| open_procs(&hierarchy.current))
-        .collect::<Result<_>>()?;
-    for file in files {
-        write(file, b"0").context("join the group of the sandbox")?;
-    }
-    unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare the cgroup namespace")?;
-    for file in &back {
-        write(file, b"0").context("go back to the group of the caller")?;
-    }
-    Ok(())
 }
 
 fn compile_filter() -> Result<BpfProgram> {

@@ -30,7 +30,7 @@ pub fn start(root: &Path) -> Result<()> {
             // The standard streams too: the program under test may open /proc/1/fd, and must not reach
             // the report of the grader there.
             // SAFETY: the descriptors belong to the parent's work, nothing here uses them again.
-            unsafe { nix::libc::close_range(0, u32::MAX, 0) };
+            unsafe { libc::close_range(0, u32::MAX, 0) };
             reap_for_ever()
         }
         ForkResult::Parent { .. } => {

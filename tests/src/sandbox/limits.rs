@@ -3,148 +3,138 @@
 //! On cgroup version 1 there is one group in each of the `memory` and `pids` hierarchies, on version
 //! 2 a single one (`cgroups(7)`).
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
-use super::guard::{MEMORY, PROCESSES};
-use crate::mountinfo;
+use super::cgroups::{Hierarchy, hierarchies};
+use super::lease::Lease;
+use super::root::tmpfs;
 
-/// A mounted cgroup hierarchy.
-#[derive(Clone, Debug)]
-pub struct Hierarchy {
-    pub mount_point: PathBuf,
-    /// `cgroup` (version 1) or `cgroup2`.
-    pub kind: String,
-    /// The mount option that names it: `memory`, `cpu,cpuacct`; empty for version 2.
-    pub options: String,
-    /// The directory of the caller's own group.
-    pub current: PathBuf,
-}
-
-impl Hierarchy {
-    /// Where a group may be made: below the caller's own, beside it (on version 2 a group that holds
-    /// processes hands no controllers down), or, for root, at the top.
-    fn parents(&self) -> impl Iterator<Item = &Path> {
-        let beside = self.current.parent().filter(|dir| dir.starts_with(&self.mount_point));
-        [Some(self.current.as_path()), beside, Some(&self.mount_point)].into_iter().flatten()
-    }
-}
-
-/// The hierarchies that can limit something: version 2, or the `memory` and `pids` of version 1.
-pub fn hierarchies() -> Result<Vec<Hierarchy>> {
-    let own = fs::read_to_string("/proc/self/cgroup").context("read /proc/self/cgroup")?;
-    // Lines are `4:memory:/path`; version 2 is `0::/path`.
-    let own: HashMap<&str, &str> =
-        own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect();
-    let mounts = mountinfo::of_this_process()?;
-    let found = mounts.iter().filter_map(|mount| {
-        let controllers = match mount.kind.as_str() {
-            "cgroup2" => "",
-            "cgroup" => mount.path.file_name()?.to_str()?,
-            _ => return None,
-        };
-        let path = own.get(controllers)?.trim_start_matches('/');
-        Some(Hierarchy {
-            mount_point: mount.path.clone(),
-            kind: mount.kind.clone(),
-            options: controllers.to_owned(),
-            current: mount.path.join(path),
-        })
-    });
-    let limiting =
-        |hierarchy: &Hierarchy| ["", "memory", "pids"].contains(&hierarchy.options.as_str());
-    Ok(found.filter(limiting).collect())
-}
+/// How many processes may exist inside.
+pub const PROCESSES: u64 = 128;
+/// How much memory they may use together, in bytes.
+pub const MEMORY: u64 = 768 << 20;
 
 /// The groups of one sandbox; they are removed with this value.
 pub struct Group {
-    dirs: Vec<PathBuf>,
+    members: Vec<Member>,
+}
+
+/// Its group in one hierarchy.
+pub struct Member {
+    hierarchy: Hierarchy,
+    directory: Lease,
 }
 
 impl Group {
     /// Makes the groups and writes their limits. Where none can be made, there is none: the
     /// sandbox then has only the limits of single processes.
     pub fn make() -> Group {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cooperage-{}-{number}", std::process::id());
-        let mut group = Group { dirs: Vec::new() };
-        for hierarchy in hierarchies().unwrap_or_default() {
-            for parent in hierarchy.parents() {
-                remove_abandoned(parent);
-                let dir = parent.join(&name);
-                if fs::create_dir(&dir).is_err() {
-                    continue;
-                }
-                if limit(&dir) {
-                    group.dirs.push(dir);
-                    break;
-                }
-                let _ = fs::remove_dir(&dir);
-            }
-        }
-        group
+        let hierarchies = hierarchies().unwrap_or_default();
+        Group { members: hierarchies.into_iter().filter_map(Member::make).collect() }
     }
 
-    /// The directories of the groups.
-    pub fn dirs(&self) -> Vec<PathBuf> {
-        self.dirs.clone()
+    /// Its groups, one in each hierarchy.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Makes a cgroup namespace whose root these groups are.
+    ///
+    /// That root is the group of the process that makes it, so this process joins them for a moment;
+    /// it must not stay, or a program's limits would be the judge's too.
+    pub fn make_namespace(&self) -> Result<()> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        let join = |doors: Vec<File>| doors.iter().try_for_each(|mut door| door.write_all(b"0"));
+        let open = |door: fn(&Member) -> io::Result<File>| -> io::Result<Vec<File>> {
+            self.members.iter().map(door).collect()
+        };
+        let way_back = open(Member::way_back).context("open the groups of the caller")?;
+        open(Member::door).and_then(join).context("join the groups of the sandbox")?;
+        let made = unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare the cgroup namespace");
+        join(way_back).context("go back to the groups of the caller")?;
+        made
+    }
+
+    /// Mounts the view that this namespace has of them below the new root.
+    pub fn mount(&self, root: &Path) -> Result<()> {
+        let top = root.join("sys/fs/cgroup");
+        if self.members.iter().any(|member| !member.hierarchy.is_unified()) {
+            tmpfs(&top, MsFlags::MS_NOSUID, "mode=755,size=1m")?;
+        }
+        for Member { hierarchy, .. } in &self.members {
+            let target = root.join(hierarchy.mount_point.strip_prefix("/").unwrap_or(&top));
+            fs::create_dir_all(&target).context("make a mount point for cgroups")?;
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+            let (kind, options) = (hierarchy.kind.as_str(), hierarchy.controllers.join(","));
+            mount(Some(kind), &target, Some(kind), flags, Some(options.as_str()))
+                .with_context(|| format!("mount {kind} on {}", target.display()))?;
+        }
+        Ok(())
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        for dir in &self.dirs {
-            remove(dir);
+impl Member {
+    fn make(hierarchy: Hierarchy) -> Option<Member> {
+        let limits = |name: &String| ["memory", "pids"].contains(&name.as_str());
+        if !(hierarchy.is_unified() || hierarchy.controllers.iter().any(limits)) {
+            return None;
         }
+        let directory = hierarchy
+            .parents()
+            .filter_map(|parent| Lease::take(parent, remove).ok())
+            .find(|lease| limit(lease.path()))?;
+        Some(Member { hierarchy, directory })
+    }
+
+    /// Opens the file to which a process writes 0 to join the group.
+    pub fn door(&self) -> io::Result<File> {
+        door(self.directory.path())
+    }
+
+    fn way_back(&self) -> io::Result<File> {
+        door(&self.hierarchy.own)
     }
 }
 
-/// Writes whatever limits this group knows; false if it knows none.
-fn limit(dir: &Path) -> bool {
-    let memory = MEMORY.to_string();
-    let processes = PROCESSES.to_string();
-    [("memory.max", &memory), ("memory.limit_in_bytes", &memory), ("pids.max", &processes)]
-        .iter()
-        .filter(|(file, value)| dir.join(file).exists() && fs::write(dir.join(file), value).is_ok())
-        .count()
-        > 0
+fn door(group: &Path) -> io::Result<File> {
+    File::options().write(true).open(group.join("cgroup.procs"))
 }
 
-/// Removes the groups of graders that were killed before they could: empty ones, a minute old.
-fn remove_abandoned(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let maker =
-            name.to_str().and_then(|name| name.strip_prefix("cooperage-")?.split('-').next());
-        let Some(maker) = maker.and_then(|number| number.parse::<u32>().ok()) else { continue };
-        let age = entry.metadata().and_then(|dir| dir.modified()).map(|time| time.elapsed());
-        let old = age.is_ok_and(|age| age.is_ok_and(|age| age > Duration::from_secs(60)));
-        if old && !Path::new("/proc").join(maker.to_string()).exists() {
-            let _ = fs::remove_dir(entry.path());
-        }
-    }
+/// Writes whatever limits this group knows; false if it knows neither of memory nor of processes.
+fn limit(group: &Path) -> bool {
+    let (memory, processes) = (MEMORY.to_string(), PROCESSES.to_string());
+    let write = |file: &str, value: &str| {
+        group.join(file).exists() && fs::write(group.join(file), value).is_ok()
+    };
+    let limited = [
+        write("memory.max", &memory),
+        write("memory.limit_in_bytes", &memory),
+        write("pids.max", &processes),
+    ];
+    // Swapping what is inside would only slow the host down. On version 1 this is memory and swap
+    // together; a kernel that accounts no swap has neither file.
+    write("memory.swap.max", "0");
+    write("memory.memsw.limit_in_bytes", &memory);
+    let _ = fs::set_permissions(group, Permissions::from_mode(0o755));
+    limited.contains(&true)
 }
 
-/// Removes a group and what the program made below it. The last process may still be dying.
-fn remove(dir: &Path) {
-    for below in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&below.path());
+/// Removes a group and what the program made below it.
+fn remove(group: &Path) -> io::Result<()> {
+    for below in fs::read_dir(group)? {
+        let below = below?;
+        if below.file_type()?.is_dir() {
+            remove(&below.path())?;
         }
     }
-    for _ in 0..500 {
-        match fs::remove_dir(dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                sleep(Duration::from_millis(2));
-            }
-            _ => return,
-        }
-    }
+    fs::remove_dir(group)
 }

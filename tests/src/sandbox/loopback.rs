@@ -1,9 +1,9 @@
 //! Brings `lo` up, which is down in a new network namespace.
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// Sets `IFF_UP` on `lo` (`netdevice(7)`).
 pub fn up() -> nix::Result<()> {

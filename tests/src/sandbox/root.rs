@@ -5,103 +5,66 @@
 //! per top-level directory, and one per mount below those. Where the kernel refuses an overlay, a
 //! bind mount that is read-only all the way down takes its place.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, pivot_root};
-use tempfile::TempDir;
 
-use crate::mountinfo;
+use super::devices;
+use super::layers::{Layers, STAGE, Upper, fd_path, open_path};
+use super::users::make_mounts_private;
+use super::{Overlay, Sandbox};
+use crate::mountinfo::{self, Mount};
 
-/// Where the tmpfs that holds the new root and the layers is mounted, in the sandbox's own mount
-/// namespace. This directory exists everywhere, and the sandbox gets a fresh one anyway.
-const STAGE: &str = "/tmp";
+/// The directories that are made anew instead of being shown, and their modes.
+const FRESH: [(&str, u32); 6] = [
+    ("/proc", 0o555),
+    ("/sys", 0o555),
+    ("/dev", 0o755),
+    ("/run", 0o755),
+    ("/tmp", 0o1777),
+    ("/var/tmp", 0o1777),
+];
 
-/// The directories that are made anew instead of being shown.
-const FRESH: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp"];
+/// File systems that hold no files of anybody's, wherever they are mounted.
+const PSEUDO: [&str; 8] =
+    ["autofs", "binfmt_misc", "cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"];
 
 const NONE: Option<&str> = None;
 
-/// Where the changes are kept.
-pub struct Layers(Option<TempDir>);
-
-impl Layers {
-    /// In memory, where the kernel can. Before Linux 6.6 tmpfs has no user extended attributes, and
-    /// a rootless overlay cannot remove directories of the lower layer without them: there a
-    /// directory on disk serves, which goes with the sandbox.
-    pub fn choose() -> Result<Layers> {
-        let (major, minor) = kernel_version()?;
-        if !super::users::needs_user_namespace()? || (major, minor) >= (6, 6) {
-            return Ok(Layers(None));
-        }
-        let dir = tempfile::Builder::new().prefix("cooperage-").tempdir_in("/var/tmp");
-        Ok(Layers(Some(dir.context("make a directory below /var/tmp")?)))
-    }
-
-    pub fn directory(&self) -> Option<PathBuf> {
-        self.0.as_ref().map(|dir| dir.path().to_owned())
-    }
-}
-
-impl Drop for Layers {
-    fn drop(&mut self) {
-        // The kernel leaves `work/work` with mode 0, which an ordinary user cannot list.
-        let Some(dir) = self.0.take() else { return };
-        let open_up = |path: PathBuf| fs::set_permissions(path, PermissionsExt::from_mode(0o700));
-        for layer in fs::read_dir(dir.path()).into_iter().flatten().flatten() {
-            let _ = open_up(layer.path().join("work/work"));
-        }
-    }
-}
-
-/// The version of the running kernel, major and minor.
-pub fn kernel_version() -> Result<(u32, u32)> {
-    let name = nix::sys::utsname::uname().context("uname")?;
-    let release = name.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
-}
-
 /// Builds the new root beneath [`STAGE`] and returns its path. Needs a fresh mount namespace.
-pub fn build(shares: &[PathBuf], layers: Option<PathBuf>, rootless: bool) -> Result<PathBuf> {
-    mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE)
-        .context("mount / private")?;
-    let here = mountinfo::of_this_process()?;
+pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
+    make_mounts_private()?;
+    let points = mount_points()?;
     // Opened before the stage hides whatever lies beneath it.
-    let shares: Vec<(PathBuf, File)> =
-        shares.iter().map(|path| Ok((path.clone(), open_path(path)?))).collect::<Result<_>>()?;
-    let layers_on_disk = layers.map(|path| open_path(&path)).transpose()?;
+    let open = |path: &PathBuf| Ok((path.clone(), open_path(path)?));
+    let shares: Vec<(PathBuf, File)> = sandbox.shares.iter().map(open).collect::<Result<_>>()?;
+    let overlays = sandbox.overlays.iter().map(|overlay| Ok((overlay, open_path(&overlay.of)?)));
+    let overlays: Vec<(&Overlay, File)> = overlays.collect::<Result<_>>()?;
+    let disk = layers.directory().map(|path| open_path(&path)).transpose()?;
 
-    umask(Mode::empty());
-    tmpfs(Path::new(STAGE), "mode=700,size=512m,nr_inodes=200k")?;
-    let root = Path::new(STAGE).join("root");
-    make_dir(&root, 0o755)?;
-    tmpfs(&root, "mode=755,size=64m,nr_inodes=100k")?;
-    let layers = match &layers_on_disk {
-        Some(dir) => PathBuf::from(fd_path(dir)),
-        None => Path::new(STAGE).join("layers"),
-    };
-    fs::create_dir_all(&layers).context("make the directory for the layers")?;
-    let mut builder = Builder { root, layers, count: 0, rootless };
-
+    let callers = umask(Mode::empty());
+    let mut builder = Builder::on_a_stage(layers.upper, disk.as_ref())?;
     builder.top_level()?;
-    for point in here.iter().filter(|point| !point.is_fresh_or_pseudo()) {
-        builder.mirror(&point.path).ok();
+    for point in points {
+        // What cannot be shown is absent.
+        builder.mirror(&point).ok();
     }
     builder.fresh_directories()?;
     for (path, file) in &shares {
         builder.share(path, file)?;
     }
-    umask(Mode::from_bits_truncate(0o022));
+    for (overlay, of) in &overlays {
+        builder.lay(overlay, of)?;
+    }
+    umask(callers);
     Ok(builder.root)
 }
 
@@ -114,18 +77,47 @@ pub fn enter(root: &Path) -> Result<()> {
     chdir("/").context("chdir to /")
 }
 
+/// Where something is mounted that is to be seen inside too, besides the top-level directories, which
+/// are shown anyway. Upper ones come first.
+fn mount_points() -> Result<BTreeSet<PathBuf>> {
+    let shown = |mount: &Mount| {
+        mount.path.components().count() > 2
+            && !is_fresh(&mount.path)
+            && !PSEUDO.contains(&mount.kind.as_str())
+    };
+    let mounts = mountinfo::of_this_process()?;
+    Ok(mounts.into_iter().filter(shown).map(|mount| mount.path).collect())
+}
+
+fn is_fresh(path: &Path) -> bool {
+    FRESH.iter().any(|(fresh, _)| path.starts_with(fresh))
+}
+
 struct Builder {
     root: PathBuf,
     layers: PathBuf,
     count: usize,
-    rootless: bool,
+    upper: Option<Upper>,
 }
 
 impl Builder {
+    /// Begins with an empty root, in a tmpfs that holds the layers too, unless they lie on `disk`.
+    fn on_a_stage(upper: Option<Upper>, disk: Option<&File>) -> Result<Builder> {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        let stage = Path::new(STAGE);
+        tmpfs(stage, flags, "mode=700,size=512m,nr_inodes=200k")?;
+        let (root, layers) = (stage.join("root"), stage.join("layers"));
+        make_dir(&root, 0o755)?;
+        make_dir(&layers, 0o700)?;
+        tmpfs(&root, flags, "mode=755,size=64m,nr_inodes=100k")?;
+        let layers = disk.map_or(layers, |dir| fd_path(dir).into());
+        Ok(Builder { root, layers, count: 0, upper })
+    }
+
     fn top_level(&mut self) -> Result<()> {
         for entry in fs::read_dir("/").context("read /")? {
             let path = entry.context("read /")?.path();
-            if !FRESH.iter().any(|fresh| path == Path::new(fresh)) {
+            if !is_fresh(&path) {
                 // What cannot be shown (a mount that hangs, a socket) is absent.
                 self.mirror(&path).ok();
             }
@@ -135,30 +127,26 @@ impl Builder {
 
     /// Shows what lies at `path` at the same place inside.
     fn mirror(&mut self, path: &Path) -> Result<()> {
-        let kind = fs::symlink_metadata(path)?.file_type();
-        if kind.is_symlink() {
+        if fs::symlink_metadata(path)?.is_symlink() {
             let target = fs::read_link(path)?;
             return symlink(target, self.inside(path)).context("symlink");
         }
-        let source = open_path(path)?;
-        self.show(path, &source, kind.is_dir())
+        self.show(path, &open_path(path)?)
     }
 
     fn share(&mut self, path: &Path, source: &File) -> Result<()> {
-        if !FRESH.iter().any(|fresh| path.starts_with(fresh)) {
+        if !is_fresh(path) {
             return Ok(());
         }
         let inside = self.inside(path);
         let parent = inside.parent().unwrap_or(&self.root);
-        fs::create_dir_all(parent).with_context(|| format!("make {}", path.display()))?;
-        let is_dir = source.metadata()?.is_dir();
-        self.show(path, source, is_dir)
-            .with_context(|| format!("show {} in the sandbox", path.display()))
+        make_dirs(parent)?;
+        self.show(path, source).with_context(|| format!("show {} in the sandbox", path.display()))
     }
 
-    fn show(&mut self, path: &Path, source: &File, is_dir: bool) -> Result<()> {
+    fn show(&mut self, path: &Path, source: &File) -> Result<()> {
         let target = self.inside(path);
-        if is_dir {
+        if source.metadata()?.is_dir() {
             make_dir(&target, 0o755)?;
             if self.overlay(source, &target).is_ok() {
                 return Ok(());
@@ -169,105 +157,51 @@ impl Builder {
         read_only_bind(source, &target)
     }
 
+    fn lay(&mut self, overlay: &Overlay, of: &File) -> Result<()> {
+        let target = self.inside(&overlay.at);
+        make_dirs(&target)?;
+        self.overlay(of, &target).with_context(|| {
+            let of = overlay.of.display();
+            format!(
+                "show {of} in the sandbox, with changes of its own (is something mounted in it?)"
+            )
+        })
+    }
+
     /// An overlay of `lower` on `target`, its changes in a layer of their own.
     fn overlay(&mut self, lower: &File, target: &Path) -> Result<()> {
-        let layer = self.layers.join(self.count.to_string());
+        let upper = self.upper.context("the kernel makes no overlay for us")?;
         self.count += 1;
-        for part in ["", "upper", "work"] {
-            make_dir(&layer.join(part), 0o755)?;
-        }
-        // The merged directory bears the owner and the mode of the upper one.
-        let mode = lower.metadata()?.permissions();
-        fs::set_permissions(layer.join("upper"), mode).context("chmod the upper directory")?;
-        let options = format!(
-            "lowerdir={},upperdir={layer}/upper,workdir={layer}/work{}",
-            fd_path(lower),
-            if self.rootless { ",userxattr" } else { "" },
-            layer = layer.display(),
-        );
-        let flags = MsFlags::empty();
-        mount(Some("overlay"), target, Some("overlay"), flags, Some(options.as_str()))
-            .with_context(|| format!("mount an overlay on {}", target.display()))
+        upper.mount(lower, &self.layers.join(self.count.to_string()), target)
     }
 
     fn fresh_directories(&mut self) -> Result<()> {
-        for (path, mode) in FRESH.iter().zip([0o555, 0o555, 0o755, 0o755, 0o1777, 0o1777]) {
-            let inside = self.inside(Path::new(path));
-            make_dir(&inside, mode)?;
+        for (path, mode) in FRESH {
+            make_dir(&self.inside(path), mode)?;
         }
-        tmpfs(&self.inside(Path::new("/run")), "mode=755,size=64m")?;
-        tmpfs(&self.inside(Path::new("/tmp")), "mode=1777,size=256m,nr_inodes=100k")?;
-        tmpfs(&self.inside(Path::new("/var/tmp")), "mode=1777,size=128m,nr_inodes=100k").ok();
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some("sysfs"), &self.inside(Path::new("/sys")), Some("sysfs"), flags, NONE)
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        tmpfs(&self.inside("/run"), flags, "mode=755,size=64m")?;
+        tmpfs(&self.inside("/tmp"), flags, "mode=1777,size=256m,nr_inodes=100k")?;
+        // A link would lead out of the new root, while the old one is still ours.
+        if !self.inside("/var/tmp").is_symlink() {
+            tmpfs(&self.inside("/var/tmp"), flags, "mode=1777,size=128m,nr_inodes=100k")?;
+        }
+        let flags = flags | MsFlags::MS_NOEXEC;
+        mount(Some("sysfs"), &self.inside("/sys"), Some("sysfs"), flags, NONE)
             .context("mount a new /sys")?;
-        make_devices(&self.inside(Path::new("/dev")))
+        devices::make(&self.inside("/dev"))
     }
 
-    fn inside(&self, path: &Path) -> PathBuf {
+    fn inside(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }
 
-/// A `/dev` of the sandbox's own: through the host's, a careless program would delete its nodes.
-fn make_devices(dev: &Path) -> Result<()> {
-    tmpfs(dev, "mode=755,size=64m")?;
-    for (name, major, minor) in [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ] {
-        let node = dev.join(name);
-        let mode = Mode::from_bits_truncate(0o666);
-        match mknod(&node, SFlag::S_IFCHR, mode, makedev(major, minor)) {
-            // Nobody makes device nodes in a user namespace; showing the host's is allowed.
-            Err(Errno::EPERM) => {
-                File::create(&node).context("make a file in /dev")?;
-                bind(&fs::canonicalize(Path::new("/dev").join(name))?, &node)?;
-            }
-            result => result.with_context(|| format!("mknod {}", node.display()))?,
-        }
-    }
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("ptmx", "pts/ptmx"),
-    ] {
-        symlink(target, dev.join(name)).with_context(|| format!("make the link /dev/{name}"))?;
-    }
-    for (name, kind, options) in [
-        ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
-        ("shm", "tmpfs", "mode=1777,size=64m"),
-        ("mqueue", "mqueue", ""),
-    ] {
-        if !mountinfo::kernel_has_filesystem(kind)? {
-            continue;
-        }
-        make_dir(&dev.join(name), 0o755)?;
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        mount(Some(kind), &dev.join(name), Some(kind), flags, Some(options))
-            .with_context(|| format!("mount /dev/{name}"))?;
-    }
-    Ok(())
-}
-
-fn tmpfs(target: &Path, options: &str) -> Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    // The device nodes of /dev must work.
-    let flags =
-        if target.file_name() == Some(OsStr::new("dev")) { MsFlags::MS_NOSUID } else { flags };
+/// Mounts a tmpfs.
+pub fn tmpfs(target: &Path, flags: MsFlags, options: &str) -> Result<()> {
     mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
         .with_context(|| format!("mount a tmpfs on {}", target.display()))
-}
-
-fn bind(source: &Path, target: &Path) -> Result<()> {
-    mount(Some(source), target, NONE, MsFlags::MS_BIND, NONE)
-        .with_context(|| format!("bind {} to {}", source.display(), target.display()))
 }
 
 /// A bind mount of a whole tree, read-only in all its mounts (`mount_setattr(2)`).
@@ -283,7 +217,7 @@ fn read_only_bind(source: &File, target: &Path) -> Result<()> {
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            mounted.as_fd().as_raw_fd(),
+            mounted.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
             &raw const attributes,
@@ -295,7 +229,8 @@ fn read_only_bind(source: &File, target: &Path) -> Result<()> {
         .with_context(|| format!("make the mounts on {} read-only", target.display()))
 }
 
-fn make_dir(path: &Path, mode: u32) -> Result<()> {
+/// Makes a directory of this mode, unless there is one.
+pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
     if !path.is_dir() {
         fs::create_dir(path).with_context(|| format!("mkdir {}", path.display()))?;
         fs::set_permissions(path, PermissionsExt::from_mode(mode))
@@ -304,14 +239,11 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
-fn open_path(path: &Path) -> Result<File> {
-    let file = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .with_context(|| format!("open {}", path.display()))?;
-    Ok(file.into())
-}
-
-/// A name for an open file that stays right whatever gets mounted over its path, and that needs no
-/// escaping among mount options.
-fn fd_path(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+/// Makes a directory, and those above it that are missing.
+fn make_dirs(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_dirs(path.parent().unwrap_or(Path::new("/")))?;
+    make_dir(path, 0o755)
 }

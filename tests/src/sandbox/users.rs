@@ -1,25 +1,72 @@
-//! Root inside for an ordinary user.
+//! By what right namespaces are made: as root, or as root of a user namespace.
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use caps::{CapSet, Capability};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{getegid, geteuid, sethostname};
 
-/// Whether this process lacks the privilege to make the other namespaces by itself.
-pub fn needs_user_namespace() -> Result<bool> {
-    let has = caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN)
-        .context("capget of this process")?;
-    Ok(!has)
+use super::fork;
+
+/// How the caller comes by the privilege to make namespaces and mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// It has it: root, with `CAP_SYS_ADMIN`.
+    Root,
+    /// It may become root of a user namespace.
+    UserNamespace,
+    /// It may not even do that.
+    None,
+}
+
+impl Privilege {
+    /// What the caller has, found by setting a host name of its own, which takes `CAP_SYS_ADMIN`.
+    pub fn of_caller() -> Privilege {
+        let works = |privilege: &Privilege| fork::attempt(|| privilege.try_host_name()).is_ok();
+        let found = [Privilege::Root, Privilege::UserNamespace].into_iter().find(works);
+        found.unwrap_or(Privilege::None)
+    }
+
+    /// Makes this process root, if it is not: from then on it may make namespaces.
+    pub fn acquire(self) -> Result<()> {
+        match self {
+            Privilege::Root => Ok(()),
+            // Without privilege it will fail, with the kernel's own reason.
+            Privilege::UserNamespace | Privilege::None => become_root(),
+        }
+    }
+
+    /// Moves this process into new namespaces.
+    pub fn unshare(self, flags: CloneFlags) -> Result<()> {
+        self.acquire()?;
+        unshare(flags).context("unshare")?;
+        if flags.contains(CloneFlags::CLONE_NEWNS) {
+            make_mounts_private()?;
+        }
+        Ok(())
+    }
+
+    /// Makes a UTS namespace and sets its host name: a security module may grant a namespace and
+    /// then refuse every use of it.
+    pub fn try_host_name(self) -> Result<()> {
+        self.unshare(CloneFlags::CLONE_NEWUTS)?;
+        sethostname("trial").context("sethostname")
+    }
+}
+
+/// From now on no mount of this process shows on the host, and none of the host's here
+/// (`mount_namespaces(7)`).
+pub fn make_mounts_private() -> Result<()> {
+    let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context("mount / private")
 }
 
 /// Makes a user namespace in which the caller is root, and nobody else exists (`user_namespaces(7)`).
-pub fn become_root() -> Result<()> {
+fn become_root() -> Result<()> {
     let (uid, gid) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER).context(
-        "unshare the user namespace (an ordinary user needs one; `cargo workshop doctor` says what forbids it)",
-    )?;
+    unshare(CloneFlags::CLONE_NEWUSER)
+        .context("unshare the user namespace, which an ordinary user needs")?;
     // Without privilege outside, a group map is only accepted once setgroups is given up.
     fs::write("/proc/self/setgroups", "deny").context("write deny to /proc/self/setgroups")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context("write /proc/self/uid_map")?;

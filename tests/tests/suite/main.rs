@@ -5,6 +5,7 @@
 mod bad_input;
 mod binaries;
 mod hostile;
+mod independent;
 mod mutants;
 mod reference;
 mod tour;

@@ -15,7 +15,7 @@ use std::thread;
 
 use serde::Deserialize;
 
-use crate::binaries::{can_judge, clone};
+use crate::binaries::{beside_others, can_judge, clone};
 use crate::reference::{STEPS, grade, lost, report};
 
 /// How many are judged at the same time: those that hang are mostly waited for.
@@ -87,6 +87,7 @@ fn catalogue() -> Vec<Mutant> {
 
 #[test]
 fn every_mutant_loses_just_what_its_mistake_breaks() {
+    let _guard = beside_others();
     if !can_judge("every_mutant_loses_just_what_its_mistake_breaks") {
         return;
     }
@@ -125,6 +126,10 @@ fn difference(mutant: &Mutant, fails: &BTreeSet<String>) -> String {
 
 #[test]
 fn every_check_is_failed_by_some_mutant() {
+    let _guard = beside_others();
+    if !can_judge("every_check_is_failed_by_some_mutant") {
+        return;
+    }
     let caught: BTreeSet<String> =
         catalogue().into_iter().flat_map(|mutant| mutant.change.fails).collect();
     // What a program that does nothing at all loses is everything.

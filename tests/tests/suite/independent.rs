@@ -1,0 +1,48 @@
+//! Programs that share nothing with the reference but the contract: shell scripts on util-linux's tools.
+//!
+//! A grader that asserted what the contract does not say would find it here: the reference and its
+//! checks come from the same hands, and agree also on what nobody promised.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::binaries::{beside_others, can_judge, clone};
+use crate::reference::{STEPS, grade, lost, report};
+
+/// What the scripts need, and Debian's package with it.
+const TOOLS: [(&str, &str); 8] = [
+    ("bash", "bash"),
+    ("chroot", "coreutils"),
+    ("mknod", "coreutils"),
+    ("od", "coreutils"),
+    ("mount", "mount"),
+    ("nsenter", "util-linux"),
+    ("pivot_root", "util-linux"),
+    ("unshare", "util-linux"),
+];
+
+fn script(step: &str) -> PathBuf {
+    clone().join("tests/independent").join(step)
+}
+
+#[test]
+fn a_shell_script_gets_full_points() {
+    let _guard = beside_others();
+    if !can_judge("a_shell_script_gets_full_points") {
+        return;
+    }
+    let there = |tool: &str| {
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+            .iter()
+            .any(|dir| Path::new(dir).join(tool).exists())
+    };
+    if let Some((tool, package)) = TOOLS.iter().find(|(tool, _)| !there(tool)) {
+        eprintln!("unsupported: a_shell_script_gets_full_points: no {tool} (package {package})");
+        return;
+    }
+    for step in STEPS {
+        let output = grade(step, &script(step), &[]);
+        let report = report(&output);
+        assert_eq!(report["score"], 100, "{step}: {report:#}");
+    }
+}
