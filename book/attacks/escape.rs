@@ -1,8 +1,8 @@
 //! The classic way out of a chroot, open to every process that may call chroot(2) itself.
 //!
-//! The kernel keeps two directories for a process: where `/` is, and where it stands. `..` goes up
-//! everywhere but at the root directory. So a process that stands *outside* of its root never comes
-//! past the one place where the kernel would stop it.
+//! The kernel keeps two directories for a process: where `/` is, and where it stands. `..` goes
+//! up everywhere but at the root directory. So a process that stands *outside* of its root never
+//! comes past the one place where the kernel would stop it.
 
 use std::os::unix::fs::chroot;
 use std::{env, fs, io};

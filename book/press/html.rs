@@ -1,7 +1,7 @@
 //! The tags of a rendered page, with their attributes.
 //!
-//! mdBook writes its pages through a serializer, so tags are closed and values stand in quotes. That is
-//! all this needs to rely on; it is no parser for the web at large.
+//! mdBook writes its pages through a serializer, so tags are closed and values stand in quotes.
+//! That is all this needs to rely on; it is no parser for the web at large.
 
 /// An opening tag.
 #[derive(Debug, PartialEq, Eq)]

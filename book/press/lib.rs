@@ -1,8 +1,8 @@
 //! The press: builds the book with mdBook's own libraries, and holds it to its sources.
 //!
 //! The text lies in `book/src`, one Markdown file a page. Nothing in it is typed twice. Listings,
-//! snapshots and the diffs between steps are quoted from the files that the tests run, and a transcript
-//! is what the sandbox printed:
+//! snapshots and the diffs between steps are quoted from the files that the tests run, and a
+//! transcript is what the sandbox printed:
 //!
 //! | module | is about |
 //! |---|---|

@@ -14,7 +14,8 @@ use clap::Parser;
 enum Command {
     /// Build the book into target/book, and check its pages and links
     Build,
-    /// Run the transcripts of the pages in the sandbox, and compare what they print with what the pages show
+    /// Run the transcripts of the pages in the sandbox, and compare what they print with what the
+    /// pages show
     Test {
         /// Write what was printed into the pages
         #[arg(long)]

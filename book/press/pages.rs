@@ -76,7 +76,8 @@ fn fault(
     }
 }
 
-/// A manual page's address repeats its section, `man2/pivot_root.2.html`; a slip of the pen shows in that.
+/// A manual page's address repeats its section, `man2/pivot_root.2.html`; a slip of the pen shows
+/// in that.
 fn odd_man_page(target: &str) -> Option<String> {
     let rest = target.strip_prefix("https://man7.org/linux/man-pages/man")?;
     let page = rest.split('#').next().unwrap_or(rest);

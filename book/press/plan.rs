@@ -1,6 +1,7 @@
 //! The plan of the book: the summary lists every page, and the chapters are the steps.
 //!
-//! A step's folder, its binary, its chapter and its snapshot bear one name, such as `03-pivot-root`.
+//! A step's folder, its binary, its chapter and its snapshot bear one name, such as
+//! `03-pivot-root`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +41,8 @@ pub fn unlisted_pages(source: &Path) -> anyhow::Result<Vec<String>> {
     Ok(faults)
 }
 
-/// What the page has for its heading, if it is not `title`. Of a missing page something else is told.
+/// What the page has for its heading, if it is not `title`. Of a missing page something else is
+/// told.
 fn other_title(page: &Path, title: &str) -> Option<String> {
     let text = fs::read_to_string(page).ok()?;
     let heading = text.lines().next().unwrap_or_default();
@@ -67,8 +69,8 @@ pub fn misnamed(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The steps beneath `root` without a chapter, a binary of their name, or, once there are snapshots at all,
-/// a snapshot; and the chapters and snapshots without a step.
+/// The steps beneath `root` without a chapter, a binary of their name, or, once there are snapshots
+/// at all, a snapshot; and the chapters and snapshots without a step.
 pub fn strays(root: &Path) -> anyhow::Result<Vec<String>> {
     let steps = names(&root.join("steps"))?;
     let mut faults = Vec::new();

@@ -1,7 +1,7 @@
 //! mdBook's run over the pages.
 //!
-//! mdBook logs what it finds doubtful, an HTML tag that is never closed or a footnote defined twice, and
-//! carries on. A page that looks wrong is wrong, so here any warning fails the build.
+//! mdBook logs what it finds doubtful, an HTML tag that is never closed or a footnote defined
+//! twice, and carries on. A page that looks wrong is wrong, so here any warning fails the build.
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::quote;
 
-/// Builds the book whose `book.toml` lies in `book` into the folder `into`. Quoted paths start at `root`.
+/// Builds the book whose `book.toml` lies in `book` into the folder `into`. Quoted paths start at
+/// `root`.
 pub fn print(book: &Path, root: &Path, into: &Path) -> anyhow::Result<()> {
     let (sender, warnings) = channel();
     tracing::subscriber::with_default(Warnings(sender), || -> anyhow::Result<()> {

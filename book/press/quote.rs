@@ -7,9 +7,10 @@
 //! | `{{#diff FILE FILE}}` | what changes from the first file to the second |
 //! | `{{#exercises FOLDER}}` | the exercises of the step in this folder, with their hints |
 //!
-//! Paths start at the root of the clone. There are no line numbers, which drift without a word, and no
-//! anchors, which would put tags into sources that a learner reads. Whatever does not resolve to
-//! something is an error; mdBook's own `{{#include}}`, whose place this takes, prints it as it stands.
+//! Paths start at the root of the clone. There are no line numbers, which drift without a word, and
+//! no anchors, which would put tags into sources that a learner reads. Whatever does not resolve to
+//! something is an error; mdBook's own `{{#include}}`, whose place this takes, prints it as it
+//! stands.
 
 use std::fmt::Write;
 use std::fs;

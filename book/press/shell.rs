@@ -1,8 +1,9 @@
 //! A shell that runs the commands of one page, each when the one before it has ended.
 //!
-//! The shell reads its commands from a pipe, and after each of them we have it print a mark. The mark is
-//! written only when the command has been read: if it started a shell of its own, the mark is for that one.
-//! (POSIX shells read no further than they have to, but dash does, and takes whatever is in the pipe.)
+//! The shell reads its commands from a pipe, and after each of them we have it print a mark. The
+//! mark is written only when the command has been read: if it started a shell of its own, the mark
+//! is for that one. (POSIX shells read no further than they have to, but dash does, and takes
+//! whatever is in the pipe.)
 
 use std::env;
 use std::io::{PipeReader, Read, Write, pipe};
@@ -98,8 +99,8 @@ impl Shell {
             ensure!(Instant::now() < deadline, "the shell does not read it");
             thread::sleep(Duration::from_millis(1));
         }
-        // The next command may ask for the status of this one. If the command has ended the shell, the
-        // output ends without a mark, and that is what is reported.
+        // The next command may ask for the status of this one. If the command has ended the shell,
+        // the output ends without a mark, and that is what is reported.
         let _ = writeln!(self.input, "status=$?; echo '{mark}'; (exit $status)");
 
         let mut printed = Vec::new();
@@ -121,7 +122,8 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The sandbox ends with the process that made it. If it is gone already, so much the better.
+        // The sandbox ends with the process that made it. If it is gone already, so much the
+        // better.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

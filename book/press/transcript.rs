@@ -12,11 +12,11 @@
 //! ```
 //! ````
 //!
-//! A command follows `# `, for it runs as root in the sandbox; its further lines follow `> `. The lines
-//! below it are its output, both streams as they came. For what differs from run to run, `[..]` stands for
-//! any text within a line, and a line `...` for any number of lines. All blocks of a page run in one shell,
-//! in their order, so a later one finds what an earlier one has done. A command that starts a shell hands
-//! the next commands over to it, until `exit`.
+//! A command follows `# `, for it runs as root in the sandbox; its further lines follow `> `. The
+//! lines below it are its output, both streams as they came. For what differs from run to run,
+//! `[..]` stands for any text within a line, and a line `...` for any number of lines. All blocks
+//! of a page run in one shell, in their order, so a later one finds what an earlier one has done. A
+//! command that starts a shell hands the next commands over to it, until `exit`.
 
 use std::ops::Range;
 
@@ -87,8 +87,8 @@ fn line_matches(shown: &str, came: &str) -> bool {
     }
 }
 
-/// The page with the output that came in the place of what it showed, for each exchange that differs.
-/// A shown line with a `[..]` stays where it still describes one that came.
+/// The page with the output that came in the place of what it showed, for each exchange that
+/// differs. A shown line with a `[..]` stays where it still describes one that came.
 #[must_use]
 pub fn rewrite(page: &str, exchanges: &[Exchange], outputs: &[String]) -> String {
     let mut lines: Vec<&str> = page.lines().collect();

@@ -20,6 +20,7 @@ mod tools;
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::colour::{Colour, GREEN, RED, YELLOW};
 use crate::sandbox::users::Privilege;
 
 /// How well something is.
@@ -79,7 +80,6 @@ impl Finding {
 }
 
 /// Looks at everything. To be called while the process has one thread: it forks.
-#[must_use]
 pub fn examine() -> Vec<Finding> {
     let privilege = Privilege::of_caller();
     let mut findings = host::kernel();
@@ -92,12 +92,22 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// Looks at everything and writes it to `out`, in colour on a terminal unless `NO_COLOR` is set.
-/// Returns whether every step can be judged here.
+/// Looks at everything and writes it to `out`. Returns whether every step can be judged here.
 pub fn run(out: &mut (impl Write + IsTerminal)) -> io::Result<bool> {
     let findings = examine();
-    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    write_findings(&findings, colour, out)?;
+    let colour = Colour::on(out);
+    let width = findings.iter().map(|finding| finding.title.len()).max().unwrap_or(0);
+    for Finding { title, level, found, fix } in &findings {
+        let word = match level {
+            Level::Ok => colour.paint("ok     ", GREEN),
+            Level::Limited => colour.paint("limited", YELLOW),
+            Level::Missing => colour.paint("missing", RED),
+        };
+        writeln!(out, "{word}  {title:width$}  {found}")?;
+        if let Some(fix) = fix {
+            writeln!(out, "{:9}{:width$}  fix: {fix}", "", "")?;
+        }
+    }
     let missing = findings.iter().filter(|finding| finding.level == Level::Missing).count();
     match missing {
         0 => writeln!(out, "\nEvery step can be judged here.")?,
@@ -107,21 +117,4 @@ pub fn run(out: &mut (impl Write + IsTerminal)) -> io::Result<bool> {
         )?,
     }
     Ok(missing == 0)
-}
-
-fn write_findings(findings: &[Finding], colour: bool, out: &mut impl Write) -> io::Result<()> {
-    let width = findings.iter().map(|finding| finding.title.len()).max().unwrap_or(0);
-    for Finding { title, level, found, fix } in findings {
-        let (word, sgr) = match level {
-            Level::Ok => ("ok     ", "32"),
-            Level::Limited => ("limited", "33"),
-            Level::Missing => ("missing", "31"),
-        };
-        let word = if colour { format!("\x1b[{sgr}m{word}\x1b[0m") } else { word.into() };
-        writeln!(out, "{word}  {title:width$}  {found}")?;
-        if let Some(fix) = fix {
-            writeln!(out, "{:9}{:width$}  fix: {fix}", "", "")?;
-        }
-    }
-    Ok(())
 }

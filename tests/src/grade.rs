@@ -1,11 +1,13 @@
 //! `workshop grade`: every check of a step, each in a throw-away host of its own.
 
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::checks::{self, Check};
+use crate::colour::Colour;
 use crate::interrupt;
 use crate::judge::verdict::Verdict;
 use crate::report::{Judged, Report};
@@ -17,6 +19,9 @@ const AT_ONCE: usize = 8;
 
 /// What `workshop grade` is told.
 #[derive(Args)]
+#[command(after_help = "\
+The exit status is 0 when every point was reached, 1 when points were lost, and 2 when it could not \
+be judged: wrong usage, nothing that can be executed, or a machine on which no check can run.")]
 pub struct Options {
     #[command(flatten)]
     subject: SubjectOptions,
@@ -52,38 +57,89 @@ enum ExitCodeWhen {
 /// Judges one program and prints the report.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let subject = options.subject.subject()?;
-    let report = Report::new(&subject, judge(&subject)?);
+    let report = Report::new(subject.step.slug, subject.seed, judge(&subject)?);
+    let mut out = io::stdout().lock();
     match options.format {
-        Format::Human => report.print_for_people()?,
-        Format::Json => report.print_json()?,
+        Format::Human => report.write_text(&mut out, Colour::on(&io::stdout()))?,
+        Format::Json => report.write_json(&mut out)?,
+    }
+    out.flush().context("write to standard output")?;
+    let status = report.exit_status(options.strict);
+    if status != 0 && matches!(options.format, Format::Json) {
+        let _ = writeln!(io::stderr(), "workshop: --seed {} repeats this run", subject.seed);
     }
     Ok(match options.exit_code {
         ExitCodeWhen::Never => ExitCode::SUCCESS,
-        ExitCodeWhen::Always => ExitCode::from(report.exit_status(options.strict)),
+        ExitCodeWhen::Always => ExitCode::from(status),
     })
 }
 
+/// A check that runs now.
+struct Open {
+    /// Its place among the checks of the step.
+    place: usize,
+    check: &'static Check,
+    pending: Pending<Verdict>,
+}
+
 /// Runs all checks of the step, several at a time, and returns them in their order.
-pub fn judge(subject: &Subject) -> Result<Vec<Judged>> {
-    let mut open: Vec<(usize, &'static Check, Pending<Verdict>)> = Vec::new();
-    let mut done: Vec<Option<Judged>> = subject.step.checks.iter().map(|_| None).collect();
-    let mut next = 0;
-    while next < done.len() || !open.is_empty() {
-        while next < done.len() && open.len() < AT_ONCE {
-            let check = checks::find(subject.step.checks[next].0)?;
-            let look = subject.start(next, |trial| Ok((check.holds)(trial).into()))?;
-            open.push((next, check, look));
-            next += 1;
+fn judge(subject: &Subject) -> Result<Vec<Judged>> {
+    let due = subject.step.checks;
+    let mut progress = Progress::new(due.len());
+    let mut waiting = due.iter().enumerate();
+    let mut open: Vec<Open> = Vec::new();
+    let mut done: Vec<Option<Judged>> = due.iter().map(|_| None).collect();
+    loop {
+        for (place, (name, _)) in waiting.by_ref().take(AT_ONCE - open.len()) {
+            let check = checks::find(name)?;
+            progress.started(name);
+            let pending = subject.start(place, |trial| Ok((check.holds)(trial).into()))?;
+            open.push(Open { place, check, pending });
         }
-        let pending: Vec<_> = open.iter().map(|(_, _, pending)| pending).collect();
-        let (place, check, pending) = open.swap_remove(first_ready(&pending)?);
-        let finished = pending.finish();
-        interrupt::check()?;
-        // A check that did not come to its end was stopped: by its time limit, or by our mistake.
-        let verdict =
-            finished.unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") });
-        let points = subject.step.checks[place].1;
-        done[place] = Some(Judged { check, points, verdict });
+        if open.is_empty() {
+            return Ok(done.into_iter().flatten().collect());
+        }
+        let pending: Vec<_> = open.iter().map(|open| &open.pending).collect();
+        let Open { place, check, pending } = open.swap_remove(first_ready(&pending)?);
+        let verdict = verdict(pending)?;
+        done[place] = Some(Judged { check, points: due[place].1, verdict });
     }
-    Ok(done.into_iter().flatten().collect())
+}
+
+fn verdict(pending: Pending<Verdict>) -> Result<Verdict> {
+    let finished = pending.finish();
+    interrupt::check()?;
+    // A check that did not come to its end was stopped: by its time limit, or by our mistake.
+    Ok(finished.unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") }))
+}
+
+/// A line that says which check runs, for a person at a terminal; it goes when all is done.
+struct Progress {
+    shown: bool,
+    started: usize,
+    all: usize,
+}
+
+impl Progress {
+    fn new(all: usize) -> Progress {
+        Progress { shown: io::stderr().is_terminal(), started: 0, all }
+    }
+
+    fn started(&mut self, name: &str) {
+        self.started += 1;
+        if self.shown {
+            let _ = write!(io::stderr(), "{ERASE}{} of {}: {name} …", self.started, self.all);
+        }
+    }
+}
+
+/// Back to the beginning of the line, and nothing on it (`console_codes(4)`).
+const ERASE: &str = "\r\x1b[K";
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "{ERASE}");
+        }
+    }
 }

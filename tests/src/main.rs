@@ -9,7 +9,9 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod checks;
+mod colour;
 mod doctor;
+mod executables;
 mod grade;
 mod interrupt;
 mod judge;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::view::State;
 
 /// What was measured of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The step's name, as `03-pivot-root`.
     pub step: String,
@@ -23,7 +23,7 @@ pub struct Row {
 }
 
 /// Steps × facets of the view.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
     /// The names of the columns.
     pub facets: Vec<String>,
@@ -34,7 +34,6 @@ pub struct Matrix {
 impl Matrix {
     /// Whether the step in `row` changed this facet against the step before it; before the
     /// first, everything is the host's.
-    #[must_use]
     pub fn is_new(&self, row: usize, column: usize) -> bool {
         let before = match row.checked_sub(1) {
             Some(before) => self.rows[before].cells[column],
@@ -44,13 +43,11 @@ impl Matrix {
     }
 
     /// The matrix as lines of text.
-    #[must_use]
     pub fn to_text(&self) -> String {
         text::draw(self)
     }
 
     /// The matrix as a picture, for light and dark pages.
-    #[must_use]
     pub fn to_svg(&self) -> String {
         svg::draw(self)
     }

@@ -16,13 +16,15 @@ mod libraries;
 mod programs;
 mod tools;
 
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, ensure};
+
 use programs::Root;
-use std::{
-    fmt, fs, io,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
-};
 pub use tools::Tools;
 
 /// What [`make`] made.
@@ -134,14 +136,13 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::{self, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
     use super::{Tools, make, make_with};
-    use std::{
-        fs,
-        io::{self, Write},
-        os::unix::fs::PermissionsExt,
-        path::Path,
-        process::Command,
-    };
 
     #[test]
     fn the_best_tools_of_this_host_run_in_it() {

@@ -4,9 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
 use crate::interrupt;
+use crate::judge::program::as_a_shell_says;
 use crate::sandbox::{Host, Sandbox};
 
 /// What `workshop sandbox` is told.
@@ -62,18 +62,14 @@ fn execute(host: &Host, words: &[OsString]) -> u8 {
     let mut command = host.command(&words[0]);
     command.args(&words[1..]).env("COOPERAGE_SANDBOX", "1");
     interrupt::give_back(&mut command);
-    status_of(&mut command).unwrap_or_else(|error| {
-        let name = words[0].display();
-        let _ = writeln!(io::stderr(), "workshop: run {name} in the sandbox: {error}");
-        if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
-    })
-}
-
-/// Runs a command to its end; its status as a shell reports it.
-fn status_of(command: &mut Command) -> io::Result<u8> {
-    let status = command.status()?;
-    let code = status.code().or(status.signal().map(|signal| 128 + signal));
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125))
+    match command.status() {
+        Ok(status) => u8::try_from(as_a_shell_says(status)).unwrap_or(125),
+        Err(error) => {
+            let name = words[0].display();
+            let _ = writeln!(io::stderr(), "workshop: run {name} in the sandbox: {error}");
+            if error.kind() == ErrorKind::NotFound { 127 } else { 126 }
+        }
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::judge::program::is_executable;
+use crate::executables::is_executable;
 use crate::judge::random::Random;
 use crate::judge::trial::Trial;
 use crate::sandbox::fork::Pending;

@@ -2,7 +2,7 @@
 //! spot; what the host sees beside what the container sees, and what is new.
 
 use std::fs;
-use std::io::{self, IsTerminal, Stdout, Write};
+use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::colour::{BOLD, Colour, DIM, GREEN};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 use crate::matrix::{Matrix, Row};
@@ -154,17 +155,13 @@ fn write_matrix(dir: &Path, matrix: &Matrix) -> Result<PathBuf> {
 /// Standard output, with colours where a person looks at it.
 struct Page {
     out: Stdout,
-    colour: bool,
+    colour: Colour,
 }
-
-const BOLD: &str = "1";
-const DIM: &str = "2";
-const GREEN: &str = "32";
 
 impl Page {
     fn new() -> Page {
         let out = io::stdout();
-        let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colour = Colour::on(&out);
         Page { out, colour }
     }
 
@@ -173,7 +170,7 @@ impl Page {
     }
 
     fn painted(&self, text: &str, code: &str) -> Result<()> {
-        if self.colour { self.line(&format!("\x1b[{code}m{text}\x1b[0m")) } else { self.line(text) }
+        self.line(&self.colour.paint(text, code))
     }
 
     fn heading_text(&self, text: &str) -> Result<()> {

@@ -3,9 +3,8 @@
 use std::env;
 use std::io::{self, IsTerminal};
 
-use nix::unistd::{AccessFlags, access};
-
 use super::Finding;
+use crate::executables::candidates;
 
 /// What the book's sessions by hand use, and the package that brings it.
 const BY_HAND: [(&str, &str); 7] = [
@@ -34,12 +33,9 @@ pub fn examine() -> Finding {
     )
 }
 
-/// Whether PATH, or one of the directories that only root has in it, holds the program.
+/// Whether this host has the program.
 pub fn is_installed(name: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    (env::split_paths(&path))
-        .chain(["/usr/sbin", "/sbin"].map(Into::into))
-        .any(|directory| access(&directory.join(name), AccessFlags::X_OK).is_ok())
+    !candidates(name).is_empty()
 }
 
 /// Where input comes from and output goes to.

@@ -4,10 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -215,9 +214,8 @@ impl Run {
             self.stdout.take_what_is_there()?;
             self.stderr.take_what_is_there()?;
             if let Some(status) = ended {
-                let status = status.code().or(status.signal().map(|signal| 128 + signal));
                 return Ok(Ending {
-                    status: status.context("the step neither exited nor was killed")?,
+                    status: as_a_shell_says(status),
                     stdout: std::mem::take(&mut self.stdout.kept),
                     stderr: std::mem::take(&mut self.stderr.kept),
                 });
@@ -228,6 +226,12 @@ impl Run {
             wait_for([self.stdout.as_fd(), self.stderr.as_fd()], Duration::from_millis(2))?;
         }
     }
+}
+
+/// An exit status in one number: 128+N after death by signal N.
+pub fn as_a_shell_says(status: ExitStatus) -> i32 {
+    // What has been waited for has exited, or was killed.
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
 impl Drop for Run {
@@ -304,9 +308,4 @@ fn wait_for(pipes: [Option<BorrowedFd>; 2], limit: Duration) -> Result<()> {
     let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
     poll(&mut wait, timeout).context("poll the standard streams of the step")?;
     Ok(())
-}
-
-/// Whether `path` names a file that can be executed.
-pub fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

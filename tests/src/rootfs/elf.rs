@@ -3,7 +3,9 @@
 //! `ldd` would answer too, but it *runs* the program's loader to ask it; a file can simply be
 //! read. Only the one form that this machine executes is understood: 64 bits, little-endian.
 
-use std::{fs, io, path::Path};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 /// The machine number of this architecture in an ELF header.
 const MACHINE: u16 = if cfg!(target_arch = "aarch64") { libc::EM_AARCH64 } else { libc::EM_X86_64 };
@@ -116,8 +118,10 @@ fn string_at(bytes: &[u8], offset: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::{Elf, parse};
-    use std::{fs, path::Path};
 
     #[test]
     fn a_program_names_its_loader_and_libc() {

@@ -1,8 +1,11 @@
 //! What every root file system has, whatever its programs: directories, links, a few files.
 
-use super::{link, set_mode};
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use std::{fs, path::Path};
+
+use super::{link, set_mode};
 
 /// Every directory of the result that is not a link, with its mode.
 const DIRECTORIES: &[(&str, u32)] = &[

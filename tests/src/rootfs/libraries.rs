@@ -4,13 +4,13 @@
 //! the configuration, then the loader's own. What is left out: `LD_LIBRARY_PATH`, which is a
 //! matter of one shell, and `ld.so.cache`, which holds nothing that its configuration does not.
 
-use super::elf::Elf;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+
+use super::elf::Elf;
 
 /// What must stand beside a program in a root file system for it to start there.
 #[derive(Debug, Default)]

@@ -1,17 +1,16 @@
 //! Copying programs of this host into a new root, each with what it needs to start there.
 
-use super::{
-    elf::Elf,
-    libraries::{Needs, musl_configuration, needs, own_directory},
-    link, set_mode,
-    tools::{PROGRAMS, applets, candidates},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, bail};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+
+use super::elf::Elf;
+use super::libraries::{Needs, musl_configuration, needs, own_directory};
+use super::tools::{PROGRAMS, applets};
+use super::{link, set_mode};
+use crate::executables::candidates;
 
 /// A root file system in the making.
 pub struct Root {
@@ -27,7 +26,6 @@ pub struct Root {
 
 impl Root {
     /// Begins to fill `dir`, whose directories are laid out already.
-    #[must_use]
     pub fn new(dir: &Path) -> Root {
         Root {
             dir: dir.to_path_buf(),

@@ -1,17 +1,16 @@
 //! What this host has that a root file system can be made of.
 
-use super::elf::Elf;
-use crate::interrupt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
-use nix::unistd::{AccessFlags, access};
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+
+use super::elf::Elf;
+use crate::executables::candidates;
+use crate::interrupt;
 
 /// Where the programs of a root file system come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tools {
     /// One busybox, under the names of all that it can do.
     Busybox(PathBuf),
@@ -21,7 +20,6 @@ pub enum Tools {
 
 impl Tools {
     /// The better of what this host has: a static busybox, any busybox, its own programs.
-    #[must_use]
     pub fn of_this_host() -> Tools {
         let mut found: Vec<(bool, PathBuf)> = (candidates("busybox").into_iter())
             .filter_map(|path| Some((Elf::read(&path).ok()??.interpreter.is_some(), path)))
@@ -119,17 +117,6 @@ pub const PROGRAMS: &[&str] = &[
     "xargs",
     "yes",
 ];
-
-/// The executable files called `name` on this host. The system's own come before those of the
-/// caller's PATH, so that what is made does not hang on his shell.
-pub fn candidates(name: &str) -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    (["/bin", "/usr/bin", "/sbin", "/usr/sbin"].map(PathBuf::from).into_iter())
-        .chain(env::split_paths(&path))
-        .map(|directory| directory.join(name))
-        .filter(|file| access(file, AccessFlags::X_OK).is_ok() && file.is_file())
-        .collect()
-}
 
 /// The names of what `busybox` can do, as it lists them itself.
 pub fn applets(busybox: &Path) -> Result<Vec<String>> {

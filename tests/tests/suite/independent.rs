@@ -4,10 +4,9 @@
 //! checks come from the same hands, and agree also on what nobody promised.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::binaries::{beside_others, can_judge, clone};
-use crate::reference::{STEPS, grade, lost, report};
+use crate::reference::{STEPS, grade, report};
 
 /// What the scripts need, and Debian's package with it.
 const TOOLS: [(&str, &str); 8] = [
