@@ -24,7 +24,7 @@
 //! | `shm-make KEY`, `shm-find KEY` | makes, or looks for, a System V shared memory segment | `ok` or `errno N` |
 //! | `mq-make NAME`, `mq-find NAME` | makes, or opens, a POSIX message queue | `ok` or `errno N` |
 //! | `kill PID N` | sends signal N to a process | `ok` or `errno N` |
-//! | `stray` | leaves a process behind that ends at once | `ok` or `errno N` |
+//! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
 
@@ -146,7 +146,7 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
             check(kill(number(pid)?, number(signal)?))
         }
-        "stray" => stray(),
+        "strays" => strays(number(rest)?),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }
 }
@@ -201,13 +201,19 @@ fn orphan() -> io::Result<String> {
     }
 }
 
-/// A grandchild whose parent has ended, so that process 1 becomes its parent; then it ends too.
-fn stray() -> io::Result<String> {
+/// Grandchildren whose parent has ended, so that process 1 becomes their parent; then they end too.
+fn strays(count: c_int) -> io::Result<String> {
     match fork() {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            if fork() == 0 {
-                std::thread::sleep(std::time::Duration::from_millis(20));
+            let Ok((mut starter, gate)) = io::pipe() else { _exit(1) };
+            for _ in 0..count {
+                if fork() == 0 {
+                    drop(gate);
+                    // Comes to its end when their parent has ended, the last who holds the gate.
+                    let _ = io::copy(&mut starter, &mut io::sink());
+                    _exit(0)
+                }
             }
             _exit(0)
         }

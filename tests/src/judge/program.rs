@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -115,9 +116,12 @@ impl<'t> Start<'t> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (blocked, ignored) = (self.blocked, self.ignored);
         let inherit = move || {
-            for each in &ignored {
-                // SAFETY: SIG_IGN is no handler, so there is nothing that could be unsound.
-                unsafe { signal(*each, SigHandler::SigIgn) }?;
+            // Whatever started the grader may ignore some itself, as a shell does for its background.
+            for each in Signal::iterator().filter(|each| ![SIGKILL, SIGSTOP].contains(each)) {
+                let is_ignored = ignored.contains(&each);
+                let handler = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+                // SAFETY: neither is a handler, so there is nothing that could be unsound.
+                unsafe { signal(each, handler) }?;
             }
             Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?)
         };
