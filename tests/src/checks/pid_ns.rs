@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::Check;
-use super::fork_exec::has_status;
+use super::fork_exec::{has_status, signals};
 use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
 use crate::judge::program::PATIENCE;
@@ -235,11 +235,13 @@ fn init_changes_nothing_for_the_command(trial: &Trial) -> Held {
     };
     let (without, with) = (start(&[])?, start(&["--init"])?);
     for field in ["SigBlk", "SigIgn"] {
-        let due = without.command.status_field(field)?;
-        let shown = with.command.status_field(field)?;
-        expect(shown == due, &format!("with --init {field} of the command is {due} too"), || {
-            format!("/proc/PID/status says {shown}; the lowest bit is signal 1")
-        })?;
+        let due = signals(&without.command, field)?;
+        let shown = signals(&with.command, field)?;
+        expect(
+            shown == due,
+            &format!("with --init {field} of the command is {due:016x} too"),
+            || format!("/proc/PID/status says {shown:016x}; bit 0 is signal 1"),
+        )?;
     }
     let due: Vec<i32> = without.command.descriptors()?.into_keys().collect();
     let shown: Vec<i32> = with.command.descriptors()?.into_keys().collect();
