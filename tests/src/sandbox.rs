@@ -53,6 +53,7 @@ use serde::de::DeserializeOwned;
 
 use fork::Pending;
 use guard::Guard;
+use init::Init;
 use layers::Layers;
 use limits::Group;
 use users::Privilege;
@@ -60,7 +61,8 @@ use users::Privilege;
 /// What a throw-away host is made of.
 pub struct Sandbox {
     /// Files and directories that must be visible inside under their own paths, even where the
-    /// sandbox has a fresh directory (`/tmp`, `/run` …).
+    /// sandbox has a fresh directory (`/tmp`, `/run` …); sorted, so that a directory comes before
+    /// what lies in it and is shown with it.
     pub shares: Vec<PathBuf>,
     /// Directories that are shown at another place too.
     pub overlays: Vec<Overlay>,
@@ -93,7 +95,8 @@ impl Sandbox {
         // Where the judging process is killed, its init becomes our child, for `wait_for_the_last`.
         set_child_subreaper(true).context("prctl PR_SET_CHILD_SUBREAPER")?;
         let pending = fork::start(self.time_limit, || {
-            let host = Host::make(&self, privilege, &group, &layers)?;
+            let host = Host::make(&self, privilege, &group, &layers)
+                .context("no throw-away host can be made here (see `cargo workshop doctor`)")?;
             work(&host)
         })?;
         Ok(pending.keeping(group).keeping(layers))
@@ -105,15 +108,6 @@ pub fn wait_for_the_last() {
     while wait().is_ok() {}
 }
 
-/// Says why no throw-away host can be made here, if that is so.
-pub fn try_out() -> Result<()> {
-    let (shares, overlays) = (Vec::new(), Vec::new());
-    Sandbox { shares, overlays, time_limit: Duration::from_secs(30), terminal: false }
-        .start(|_| Ok(()))?
-        .finish()
-        .context("no throw-away host can be made here (see `cargo workshop doctor`)")
-}
-
 /// The throw-away host, seen by the process that made it.
 pub struct Host {
     /// `/proc` of the outer process-id namespace.
@@ -121,6 +115,7 @@ pub struct Host {
     /// `/proc` of its own, even after a program has unmounted it.
     pub inner_proc: OwnedFd,
     guard: Guard,
+    _init: Init,
 }
 
 impl Host {
@@ -151,7 +146,7 @@ impl Host {
         group.mount(&root)?;
         // A new /proc and /sys may only be mounted in a user namespace while the old ones can still
         // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
-        init::start(&root)?;
+        let init = Init::start(&root)?;
         root::enter(&root)?;
         // Like a host's: whoever forgets to change the propagation of his own mounts will leak them.
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
@@ -159,7 +154,7 @@ impl Host {
         if chdir(&here).is_err() {
             chdir("/").context("chdir to /")?;
         }
-        Ok(Host { outer_proc, inner_proc: open_proc()?, guard })
+        Ok(Host { outer_proc, inner_proc: open_proc()?, guard, _init: init })
     }
 
     /// A command that will run inside: as a member of the sandbox's process-id namespace and control

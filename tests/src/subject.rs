@@ -14,7 +14,7 @@ use crate::executables::is_executable;
 use crate::judge::random::Random;
 use crate::judge::trial::Trial;
 use crate::sandbox::fork::Pending;
-use crate::sandbox::{self, Overlay, Sandbox};
+use crate::sandbox::{Overlay, Sandbox};
 use crate::steps::Step;
 
 /// How long one look at the program may take in all; only a program that hangs ever takes so long.
@@ -59,14 +59,16 @@ impl SubjectOptions {
             bail!("{} is not a program: it must be a file that may be executed", program.display());
         }
         let step = Step::find(&self.step)?;
-        sandbox::try_out()?;
-        Ok(Subject {
+        let subject = Subject {
             step,
             program,
             prefix: self.arg.clone(),
             rootfs: self.rootfs.as_deref().map(directory).transpose()?,
             seed: self.seed.unwrap_or_else(seed_from_the_clock),
-        })
+        };
+        // What cannot be done at all is said once, and not by every check.
+        subject.start(0, |_| Ok(()))?.finish()?;
+        Ok(subject)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `workshop tour`: every step and `cooper`, one after the other, on a root file system made on the
 //! spot; what the host sees beside what the container sees, and what is new.
 
+use std::env;
 use std::fs;
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use crate::colour::{BOLD, Colour, DIM, GREEN};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 use crate::matrix::{Matrix, Row};
+use crate::sandbox::lease::{Lease, remove_files};
 use crate::steps::{STEPS, Step};
 use crate::subject::Subject;
 use crate::view::{self, Facet, State, View};
-use crate::{programs, rootfs, sandbox};
+use crate::{programs, rootfs};
 
 /// What `workshop tour` is told.
 #[derive(Args)]
@@ -46,9 +48,7 @@ struct Sight {
 /// Takes the tour.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let programs = programs::directory()?;
-    sandbox::try_out()?;
-    let place =
-        tempfile::Builder::new().prefix("cooperage-").tempdir().context("make a directory")?;
+    let place = Lease::take(&env::temp_dir(), remove_files).context("make a directory")?;
     let root = place.path().join("rootfs");
     let made = rootfs::make(&root)?;
 

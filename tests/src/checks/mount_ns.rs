@@ -125,8 +125,17 @@ fn own_namespace_or_nothing_to_see(trial: &Trial, agent: &Agent) -> Held {
     })
 }
 
-fn is_filesystem(trial: &Trial, path: &str, magic: FsType, name: &str) -> Held {
+/// The host has a /proc, a /sys and a /dev too: only those of ROOTFS count.
+fn agent_in_rootfs<'t>(trial: &'t Trial) -> Result<Agent<'t>, Broken> {
     let agent = trial.start().agent()?;
+    expect(agent.command.root()? == trial.rootfs_id()?, "the command sees ROOTFS", || {
+        "its root is another directory".into()
+    })?;
+    Ok(agent)
+}
+
+fn is_filesystem(trial: &Trial, path: &str, magic: FsType, name: &str) -> Held {
+    let agent = agent_in_rootfs(trial)?;
     has_magic(&agent, path, magic, name)
 }
 
@@ -142,7 +151,7 @@ fn has_magic(agent: &Agent, path: &str, magic: FsType, name: &str) -> Held {
 }
 
 fn devices_work(trial: &Trial) -> Held {
-    let mut agent = trial.start().agent()?;
+    let mut agent = agent_in_rootfs(trial)?;
     for (name, numbers) in [
         ("null", (1, 3)),
         ("zero", (1, 5)),
@@ -187,12 +196,12 @@ fn is_device(agent: &Agent, name: &str, (due_major, due_minor): (u64, u64)) -> H
 }
 
 fn terminals_work(trial: &Trial) -> Held {
-    let mut agent = trial.start().agent()?;
+    let mut agent = agent_in_rootfs(trial)?;
     agent.must("tty").map(drop)
 }
 
 fn shm_and_mqueue_are_mounted(trial: &Trial) -> Held {
-    let agent = trial.start().agent()?;
+    let agent = agent_in_rootfs(trial)?;
     has_magic(&agent, "dev/shm", TMPFS_MAGIC, "tmpfs")?;
     let mode = agent.command.stat_inside("dev/shm")?.st_mode & 0o7777;
     expect(mode == 0o1777, "/dev/shm has mode 1777", || format!("mode {mode:o}"))?;
@@ -204,7 +213,7 @@ fn shm_and_mqueue_are_mounted(trial: &Trial) -> Held {
 }
 
 fn dev_links_lead_to_the_descriptors(trial: &Trial) -> Held {
-    let mut agent = trial.start().agent()?;
+    let mut agent = agent_in_rootfs(trial)?;
     // What is written to the links must arrive at the pipes that the judge holds.
     for (link, stream) in [("/dev/stderr", 2), ("/dev/fd/2", 2)] {
         let text = trial.word();

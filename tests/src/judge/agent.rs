@@ -45,7 +45,8 @@ impl<'t> Start<'t> {
         words.push(nonce.clone().into());
         words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
         let mut run = self.command(words).spawn()?;
-        let ready = run.first_line(PATIENCE)?;
+        // A step may be a script that calls many tools before it comes to the command.
+        let ready = run.first_line(PATIENCE * 2)?;
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
             return never_ran(&mut run, ready.as_deref());
         }

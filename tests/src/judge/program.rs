@@ -18,9 +18,11 @@ use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 
 use super::trial::Trial;
+use super::verdict::{Broken, Held, broken};
 
-/// How long a thing may take that should happen at once. Only a broken program ever takes that long.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a thing may take that should happen at once. Only a broken program ever takes that long,
+/// or a right one on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More output than this is counted, not kept.
 const KEPT: usize = 1 << 20;
@@ -135,11 +137,11 @@ impl<'t> Start<'t> {
         Ok(Run { child, stdin, stdout, stderr })
     }
 
-    /// Starts it with an empty standard input and waits for its end.
-    pub fn finish(self) -> Result<Ending> {
+    /// Starts it with an empty standard input and waits for its end, which must come.
+    pub fn finish(self) -> Result<Ending, Broken> {
         let mut run = self.spawn()?;
         run.close_stdin();
-        run.end(PATIENCE * 2)
+        run.end(PATIENCE * 2).or_else(|error| broken("the step ends", format!("{error:#}")))
     }
 }
 
@@ -205,9 +207,13 @@ impl Run {
         self.stdin = None;
     }
 
-    /// Sends a signal to the step.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill(self.pid(), signal).with_context(|| format!("send {signal} to the step"))
+    /// Sends a signal to the step, which must still be there: its command is.
+    pub fn signal(&mut self, signal: Signal) -> Held {
+        if let Some(status) = self.child.try_wait().context("wait for the step")? {
+            let shown = format!("it has ended with status {}", as_a_shell_says(status));
+            return broken("the step runs as long as its command", shown);
+        }
+        Ok(kill(self.pid(), signal).with_context(|| format!("send {signal} to the step"))?)
     }
 
     /// Waits for the end of the step, reading what it writes.

@@ -131,6 +131,7 @@ impl<T> Drop for Pending<T> {
 /// which. Fails when the user wants us to stop.
 pub fn first_ready<T>(pending: &[&Pending<T>]) -> Result<usize> {
     loop {
+        interrupt::check()?;
         if let Some(late) = pending.iter().position(|one| one.is_late()) {
             return Ok(late);
         }
@@ -142,7 +143,6 @@ pub fn first_ready<T>(pending: &[&Pending<T>]) -> Result<usize> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("poll"),
         }
-        interrupt::check()?;
         let ready = |fd: &PollFd| fd.revents().is_some_and(|events| !events.is_empty());
         if let Some(index) = wait.iter().take(pending.len()).position(ready) {
             return Ok(index);

@@ -2,6 +2,7 @@
 //! `filesystems/overlayfs`).
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -59,15 +60,16 @@ impl Upper {
     }
 
     fn attempt(self, privilege: Privilege) -> nix::Result<()> {
-        let on_disk = || Lease::take(DISK.as_ref(), remove_files);
-        let disk = self.on_disk.then(on_disk).transpose();
+        let take = || Lease::take(DISK.as_ref(), remove_files).map_err(|error| errno(&error));
+        // Ours, not the child's: whoever drops it removes it.
+        let disk = self.on_disk.then(take).transpose()?;
+        let place = disk.as_ref().map_or(STAGE.as_ref(), Lease::path);
         fork::attempt(|| {
             privilege.unshare(CloneFlags::CLONE_NEWNS)?;
-            if let Some(dir) = &disk? {
-                return self.replace_a_directory(dir.path());
+            if !self.on_disk {
+                mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
             }
-            mount(Some("tmpfs"), STAGE, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
-            self.replace_a_directory(STAGE.as_ref())
+            self.replace_a_directory(place)
         })
     }
 
@@ -99,8 +101,7 @@ impl Upper {
             if self.user_attributes { ",userxattr" } else { "" },
         );
         let (kind, flags) = (Some("overlay"), MsFlags::empty());
-        mount(kind, target, kind, flags, Some(options.as_str()))
-            .with_context(|| format!("mount an overlay on {}", target.display()))
+        mount(kind, target, kind, flags, Some(options.as_str())).context("mount an overlay")
     }
 }
 
@@ -126,6 +127,10 @@ impl Layers {
     pub fn directory(&self) -> Option<PathBuf> {
         self.disk.as_ref().map(|dir| dir.path().to_owned())
     }
+}
+
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// Opens what lies at `path`, to mount it later from wherever it then is.

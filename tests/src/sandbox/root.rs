@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, pivot_root};
+use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 
 use super::devices;
 use super::layers::{Layers, STAGE, Upper, fd_path, open_path};
@@ -58,8 +59,11 @@ pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
         builder.mirror(&point).ok();
     }
     builder.fresh_directories()?;
-    for (path, file) in &shares {
-        builder.share(path, file)?;
+    for (index, (path, file)) in shares.iter().enumerate() {
+        let shown = |(other, _): &(PathBuf, File)| path.starts_with(other);
+        if is_fresh(path) && !shares[..index].iter().any(shown) {
+            builder.share(path, file)?;
+        }
     }
     for (overlay, of) in &overlays {
         builder.lay(overlay, of)?;
@@ -70,11 +74,30 @@ pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
 
 /// Makes the new root the root of this mount namespace, and lets go of the old one.
 pub fn enter(root: &Path) -> Result<()> {
-    chdir(root).context("chdir to the new root")?;
+    let root = open_path(root)?;
+    leave_any_chroot()?;
+    fchdir(&root).context("chdir to the new root")?;
     // The same directory twice: the old root comes to lie on top of the new one (pivot_root(2)).
-    pivot_root(".", ".").context("pivot_root to the root of the sandbox")?;
-    umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;
+    match pivot_root(".", ".") {
+        Ok(()) => umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?,
+        // The initramfs, which some small machines never leave, cannot be moved, but covered.
+        Err(Errno::EINVAL) => {
+            mount(Some("."), "/", NONE, MsFlags::MS_MOVE, NONE).context("move the root to /")?;
+            chroot(".").context("chroot to the root of the sandbox")?;
+        }
+        Err(errno) => return Err(errno).context("pivot_root to the root of the sandbox"),
+    }
     chdir("/").context("chdir to /")
+}
+
+/// Our root may be another one than our mount namespace's. A program that replaces its root would
+/// find the latter behind it, and judged it would seem to have left it there. Who joins a namespace,
+/// be it the one that he is in, begins at its root (`setns(2)`).
+fn leave_any_chroot() -> Result<()> {
+    let own = File::open("/proc/self/ns/mnt").context("open /proc/self/ns/mnt")?;
+    setns(own, CloneFlags::CLONE_NEWNS).context("setns to the mount namespace that we are in")?;
+    // What lies outside of the chroot is not yet private.
+    make_mounts_private()
 }
 
 /// Where something is mounted that is to be seen inside too, besides the top-level directories, which
@@ -135,9 +158,6 @@ impl Builder {
     }
 
     fn share(&mut self, path: &Path, source: &File) -> Result<()> {
-        if !is_fresh(path) {
-            return Ok(());
-        }
         let inside = self.inside(path);
         let parent = inside.parent().unwrap_or(&self.root);
         make_dirs(parent)?;
