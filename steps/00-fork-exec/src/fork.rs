@@ -72,7 +72,8 @@ pub fn exit(status: u8) -> ! {
 }
 
 /// Has the kernel kill this process when its parent dies, even if that is killed with SIGKILL and
-/// can do nothing about it any more. An execve(2) keeps this, unless the program is set-uid.
+/// can do nothing about it any more. An execve(2) keeps this, unless the program is set-uid;
+/// a process that changes its user id loses it.
 fn die_with(parent: &OwnedFd) -> anyhow::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("prctl PR_SET_PDEATHSIG")?;
     // A parent that died before that line will not be announced. It cannot be asked for with

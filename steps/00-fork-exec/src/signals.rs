@@ -70,7 +70,7 @@ pub fn give_back() -> anyhow::Result<()> {
     callers.mask.thread_set_mask().context("sigprocmask")
 }
 
-/// Which signals these are: all but [`OURS`].
+/// Which signals these are: all but those that are about the process that gets them.
 #[must_use]
 pub fn passed_on() -> SigSet {
     let mut set = SigSet::all();
