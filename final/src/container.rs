@@ -2,20 +2,41 @@
 
 use std::convert::Infallible;
 use std::env;
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use fork_exec::{CommandLine, exec, fork, wait};
+use anyhow::{Context, bail};
+use fork_exec::{CommandLine, exec, wait};
+use ipc_ns::own_ipc;
 use mount_ns::{make_devices, mount_all, private_mounts};
 use nix::env::clearenv;
+use nix::sched::CloneFlags;
 use nix::unistd::chdir;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use pid_ns::{init, spawn};
 use pivot_root::{bind_root, pivot_root};
+use uts_ns::own_host_name;
+
+/// The annotation that asks for an init: the runtime specification has no field for it.
+pub const INIT: &str = "cooper.init";
 
 /// Runs the container that `spec` describes, and returns the status of its process.
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
-    let child = fork(|| container(spec))?;
+    let mut flags = CloneFlags::empty();
+    flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
+    let child = spawn(flags, || container(spec))?;
     wait(&child)
+}
+
+/// Whether the container gets a namespace of this kind, or stays in ours. (To join one by its path
+/// is not supported yet.)
+fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
+    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let wanted = namespaces.into_iter().flatten().find(|wanted| wanted.typ() == kind);
+    if let Some(path) = wanted.and_then(|wanted| wanted.path().as_ref()) {
+        bail!("the configuration joins the {kind} namespace {}: not supported", path.display());
+    }
+    Ok(wanted.is_some())
 }
 
 /// What the child does between fork and exec.
@@ -23,12 +44,29 @@ fn container(spec: &Spec) -> anyhow::Result<Infallible> {
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
-    private_mounts()?;
+    if has_own(spec, LinuxNamespaceType::Uts)? {
+        own_host_name(spec.hostname().as_deref().map(OsStr::new))?;
+    } else if spec.hostname().is_some() {
+        bail!("the configuration has a host name and no uts namespace: it would be the host's");
+    }
+    if has_own(spec, LinuxNamespaceType::Ipc)? {
+        own_ipc()?;
+    }
+    if has_own(spec, LinuxNamespaceType::Mount)? {
+        private_mounts()?;
+    } else {
+        bail!("the configuration has no mount namespace: its mounts would be the host's");
+    }
     let root = bind_root(root.path())?;
     mount_all(&root, spec.mounts().as_deref().unwrap_or_default())?;
     make_devices(&root)?;
     pivot_root(&root)?;
-    start(process)
+    let annotations = spec.annotations().as_ref();
+    if annotations.and_then(|all| all.get(INIT)).is_some_and(|value| value == "true") {
+        init(|| start(process))
+    } else {
+        start(process)
+    }
 }
 
 /// Becomes the process that `process` describes.

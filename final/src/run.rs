@@ -10,16 +10,27 @@ use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use nix::unistd::{getgid, getuid};
 use oci_spec::runtime::Spec;
+use pid_ns::PidOptions;
 use serde_json::json;
+use uts_ns::UtsOptions;
 
 use crate::container;
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What a container has for itself. Without `--hostname` the new UTS namespace keeps the host's name:
+/// Docker names a container after its id, and a name made up for one that has no id would lead to
+/// nothing.
+const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
+
 /// Create and run a new container
 #[derive(clap::Args)]
 pub struct RunOptions {
+    #[command(flatten)]
+    uts: UtsOptions,
+    #[command(flatten)]
+    pid: PidOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -36,7 +47,7 @@ pub fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
 fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let args: Vec<_> =
         options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
-    let configuration = json!({
+    let mut configuration = json!({
         "ociVersion": "1.2.0",
         "root": { "path": utf8(options.rootfs.as_os_str())? },
         "process": {
@@ -46,8 +57,14 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
         },
         "mounts": default_mounts(),
-        "linux": { "namespaces": [{ "type": "mount" }] },
+        "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
     });
+    if let Some(name) = &options.uts.hostname {
+        configuration["hostname"] = utf8(name)?.into();
+    }
+    if options.pid.init {
+        configuration["annotations"] = json!({ container::INIT: "true" });
+    }
     serde_json::from_value(configuration).context("put the runtime configuration together")
 }
 
@@ -72,9 +89,11 @@ fn utf8(text: &OsStr) -> anyhow::Result<&str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{FromArgMatches, Parser};
+    use fork_exec::command_of;
 
-    use super::{RunOptions, configuration, default_mounts};
+    use super::container::INIT;
+    use super::{RunOptions, Spec, configuration, default_mounts};
 
     #[derive(Parser)]
     struct Line {
@@ -82,15 +101,27 @@ mod tests {
         options: RunOptions,
     }
 
+    fn spec(words: &[&str]) -> Spec {
+        let matches = command_of::<Line>().get_matches_from(words);
+        configuration(&Line::from_arg_matches(&matches).unwrap().options).unwrap()
+    }
+
     #[test]
     fn options_become_a_configuration() {
-        let line = Line::parse_from(["run", "/srv/alpine", "echo", "--", "a b"]);
-        let spec = configuration(&line.options).unwrap();
+        let spec = spec(&["run", "/srv/alpine", "echo", "--", "a b"]);
         let process = spec.process().as_ref().unwrap();
         assert_eq!(spec.root().as_ref().unwrap().path(), "/srv/alpine");
         assert_eq!(process.args().as_ref().unwrap(), &["echo", "--", "a b"]);
         assert_eq!(spec.mounts().as_ref().unwrap(), &default_mounts());
         // What the type would add by itself, and nobody here carries out.
         assert!(spec.hostname().is_none() && process.capabilities().is_none());
+        assert!(spec.annotations().is_none());
+    }
+
+    #[test]
+    fn a_host_name_and_an_init_are_written_down() {
+        let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
+        assert_eq!(spec.hostname().as_deref(), Some("barrel"));
+        assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
     }
 }

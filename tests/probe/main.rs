@@ -20,6 +20,11 @@
 //! | `tty` | opens a pseudo-terminal through /dev/ptmx and its other end | `ok NUMBER` or `errno N` |
 //! | `orphan` | leaves a sleeping process behind | `ok` or `errno N` |
 //! | `hostname` | asks for the host name | `ok NAME` or `errno N` |
+//! | `sethostname NAME` | sets the host name | `ok` or `errno N` |
+//! | `shm-make KEY`, `shm-find KEY` | makes, or looks for, a System V shared memory segment | `ok` or `errno N` |
+//! | `mq-make NAME`, `mq-find NAME` | makes, or opens, a POSIX message queue | `ok` or `errno N` |
+//! | `kill PID N` | sends signal N to a process | `ok` or `errno N` |
+//! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
 
@@ -48,11 +53,22 @@ unsafe extern "C" {
         flags: c_ulong,
         data: *const c_void,
     ) -> c_int;
+    safe fn kill(pid: c_int, signal: c_int) -> c_int;
+    safe fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
+    safe fn _exit(status: c_int) -> !;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn mq_open(name: *const c_char, flags: c_int, ...) -> c_int;
+    fn sethostname(name: *const c_char, length: usize) -> c_int;
     fn gethostname(name: *mut c_char, length: usize) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_int) -> c_int;
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
 }
 
+const IPC_CREAT: c_int = 0o1000;
+const IPC_EXCL: c_int = 0o2000;
+const O_RDWR: c_int = 0o2;
+const O_CREAT: c_int = 0o100;
+const O_EXCL: c_int = 0o200;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
 const O_NOCTTY: c_int = 0o400;
@@ -115,6 +131,22 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "tty" => open_terminal(),
         "orphan" => orphan(),
         "hostname" => hostname(),
+        // SAFETY: the name lives until the call has returned, and has the length given.
+        "sethostname" => check(unsafe { sethostname(path()?.as_ptr(), rest.len()) }),
+        "shm-make" => check(shmget(number(rest)?, 4096, IPC_CREAT | IPC_EXCL | 0o600)),
+        "shm-find" => check(shmget(number(rest)?, 0, 0)),
+        // SAFETY (these two): the name lives until the call has returned; with O_CREAT come a mode
+        // and the default attributes, mq_open(3).
+        "mq-make" => check(unsafe {
+            let defaults = std::ptr::null::<c_void>();
+            mq_open(path()?.as_ptr(), O_RDWR | O_CREAT | O_EXCL, 0o600 as c_int, defaults)
+        }),
+        "mq-find" => check(unsafe { mq_open(path()?.as_ptr(), O_RDWR) }),
+        "kill" => {
+            let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
+            check(kill(number(pid)?, number(signal)?))
+        }
+        "strays" => strays(number(rest)?),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }
 }
@@ -169,10 +201,31 @@ fn orphan() -> io::Result<String> {
     }
 }
 
+/// Grandchildren whose parent has ended, so that process 1 becomes their parent; then they end too.
+fn strays(count: c_int) -> io::Result<String> {
+    match fork() {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let Ok((mut starter, gate)) = io::pipe() else { _exit(1) };
+            for _ in 0..count {
+                if fork() == 0 {
+                    drop(gate);
+                    // Comes to its end when their parent has ended, the last who holds the gate.
+                    let _ = io::copy(&mut starter, &mut io::sink());
+                    _exit(0)
+                }
+            }
+            _exit(0)
+        }
+        // SAFETY: a null pointer means that the status is not wanted, wait(2).
+        child => check(unsafe { waitpid(child, std::ptr::null_mut(), 0) }),
+    }
+}
+
 fn hostname() -> io::Result<String> {
     let mut name = [0; 65];
-    // SAFETY: the kernel writes at most 64 bytes, so a NUL stays at the end of `name`.
-    check(unsafe { gethostname(name.as_mut_ptr(), 64) })?;
+    // SAFETY: the call writes a name of at most 64 bytes and its NUL, for which there is room.
+    check(unsafe { gethostname(name.as_mut_ptr(), name.len()) })?;
     // SAFETY: `name` ends with the NUL of above and lives as long as the reference.
     Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
 }

@@ -5,8 +5,11 @@
 
 mod chroot;
 mod fork_exec;
+mod ipc_ns;
 mod mount_ns;
+mod pid_ns;
 mod pivot_root;
+mod uts_ns;
 
 use anyhow::{Context, Result};
 
@@ -27,7 +30,17 @@ pub struct Check {
 
 /// All checks, in the order of the steps that bring them.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [fork_exec::CHECKS, chroot::CHECKS, mount_ns::CHECKS, pivot_root::CHECKS].into_iter().flatten()
+    [
+        fork_exec::CHECKS,
+        chroot::CHECKS,
+        mount_ns::CHECKS,
+        pivot_root::CHECKS,
+        uts_ns::CHECKS,
+        ipc_ns::CHECKS,
+        pid_ns::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The check of this name.

@@ -15,7 +15,7 @@ use anyhow::Context;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, execv};
 
-use crate::refusal;
+use crate::{refusal, signals};
 
 /// Where execvp(3) looks if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -57,11 +57,13 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// Replaces this process by the command, which keeps the environment. Returns only if that failed.
+/// Replaces this process by the command, which keeps the environment and gets the caller's signal
+/// mask. Returns only if that failed.
 pub fn exec(command: &CommandLine) -> anyhow::Result<Infallible> {
     let name = &command.words[0];
     let words: Vec<CString> = command.words.iter().map(c_string).collect::<anyhow::Result<_>>()?;
 
+    signals::give_back()?;
     let searched = is_searched(name);
     let mut refused = None;
     for path in candidates(name, env::var_os("PATH").as_deref()) {

@@ -8,14 +8,15 @@ use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::{self, ForkResult, getpid};
+use nix::unistd::{self, ForkResult, Pid, getpid};
 
-use crate::signals::{self, Signals};
-use crate::{inherited, pidfd, program};
+use crate::{inherited, pidfd, program, signals};
 
 /// A running child, as its parent holds it. [`wait`](crate::wait()) needs nothing else, however the
 /// child came to be.
 pub struct Child {
+    /// Its number, as the parent sees it.
+    pub pid: Pid,
     /// Stands for the process, and becomes readable when it has ended.
     pub(crate) pidfd: OwnedFd,
     /// Where the signals arrive that somebody sends to the parent.
@@ -38,26 +39,23 @@ pub fn fork_by(
     call: impl FnOnce() -> anyhow::Result<ForkResult>,
     child: impl FnOnce() -> anyhow::Result<Infallible>,
 ) -> anyhow::Result<Child> {
-    let signals = Signals::hold()?;
+    signals::hold()?;
     let parent = pidfd::open(getpid())?;
     match call()? {
         ForkResult::Parent { child } => {
-            Ok(Child { pidfd: pidfd::open(child)?, signals: signals::receive()? })
+            Ok(Child { pid: child, pidfd: pidfd::open(child)?, signals: signals::receive()? })
         }
-        ForkResult::Child => in_child(&parent, &signals, child),
+        ForkResult::Child => in_child(parent, child),
     }
 }
 
 /// The life of the child. It never returns into code that belongs to the parent: what that would
 /// clean up on its way out is the parent's, not a copy's.
-fn in_child(
-    parent: &OwnedFd,
-    signals: &Signals,
-    child: impl FnOnce() -> anyhow::Result<Infallible>,
-) -> ! {
+fn in_child(parent: OwnedFd, child: impl FnOnce() -> anyhow::Result<Infallible>) -> ! {
     let start = || {
-        die_with(parent)?;
-        signals.give_back()?;
+        die_with(&parent)?;
+        // An init (step 06) would otherwise keep a way out of the container open.
+        drop(parent);
         inherited::give_back()?;
         child()
     };
@@ -66,14 +64,16 @@ fn in_child(
     exit(program::report(&error))
 }
 
-fn exit(status: u8) -> ! {
+/// Ends a forked child at once.
+pub fn exit(status: u8) -> ! {
     // SAFETY: _exit(2) has no conditions. Unlike exit(3), it runs nothing that was registered in
     // the parent.
     unsafe { libc::_exit(status.into()) }
 }
 
 /// Has the kernel kill this process when its parent dies, even if that is killed with SIGKILL and
-/// can do nothing about it any more. An execve(2) keeps this, unless the program is set-uid.
+/// can do nothing about it any more. An execve(2) keeps this, unless the program is set-uid;
+/// a process that changes its user id loses it.
 fn die_with(parent: &OwnedFd) -> anyhow::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("prctl PR_SET_PDEATHSIG")?;
     // A parent that died before that line will not be announced. It cannot be asked for with

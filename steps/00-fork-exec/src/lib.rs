@@ -31,6 +31,7 @@ mod signals;
 pub mod wait;
 
 pub use exec::{CommandError, CommandLine, exec};
-pub use fork::{Child, fork, fork_by};
+pub use fork::{Child, exit, fork, fork_by};
 pub use program::{command_of, main};
+pub use signals::{passed_on, send_on};
 pub use wait::wait;

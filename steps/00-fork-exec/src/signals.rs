@@ -5,7 +5,7 @@
 //! before the fork, stay pending in the kernel, and are read from a signalfd(2) when the parent is
 //! ready for them.
 
-use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use nix::errno::Errno;
@@ -13,6 +13,7 @@ use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 
+use crate::fork::Child;
 use crate::pidfd;
 
 /// Not passed on, because they are about the process that gets them and nobody else.
@@ -38,33 +39,40 @@ const OURS: [Signal; 12] = [
 const FROM_THE_KEYBOARD: [Signal; 3] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGWINCH];
 
 /// The caller's signal settings, kept for the command while ours are in force.
-pub struct Signals {
+struct Callers {
     mask: SigSet,
     sigchld: SigHandler,
 }
 
-impl Signals {
-    /// Blocks every signal that is to be passed on; from now on they wait.
-    pub fn hold() -> anyhow::Result<Signals> {
-        // A caller may have left SIGCHLD ignored, and then the kernel would drop the command's
-        // status: see the notes of waitid(2).
-        // SAFETY: SIG_DFL is not a function, so there is none that could do harm.
-        let sigchld =
-            unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("signal SIGCHLD")?;
-        let mask = passed_on().thread_swap_mask(SigmaskHow::SIG_BLOCK).context("sigprocmask")?;
-        Ok(Signals { mask, sigchld })
-    }
+/// Set by the first fork. What a second one finds, below an init (step 06), is our own.
+static CALLERS: OnceLock<Callers> = OnceLock::new();
 
-    /// In the child: puts the caller's mask and SIGCHLD back, which the command shall inherit.
-    pub fn give_back(&self) -> anyhow::Result<()> {
-        // SAFETY: across an execve(2) only "default" and "ignored" survive, so this is no function
-        // either.
-        unsafe { signal(Signal::SIGCHLD, self.sigchld) }.context("signal SIGCHLD")?;
-        self.mask.thread_set_mask().context("sigprocmask")
-    }
+/// Blocks every signal that is to be passed on; from now on they wait.
+pub fn hold() -> anyhow::Result<()> {
+    // A caller may have left SIGCHLD ignored, and then the kernel would drop the command's status:
+    // see the notes of waitid(2).
+    // SAFETY: SIG_DFL is not a function, so there is none that could do harm.
+    let sigchld =
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("signal SIGCHLD")?;
+    let mask = passed_on().thread_swap_mask(SigmaskHow::SIG_BLOCK).context("sigprocmask")?;
+    CALLERS.get_or_init(|| Callers { mask, sigchld });
+    Ok(())
 }
 
-fn passed_on() -> SigSet {
+/// In the child: puts the caller's mask and SIGCHLD back, which the command shall inherit. Not before
+/// the exec, because what comes until then would only kill the child, or, as process 1 (step 06), be
+/// lost.
+pub fn give_back() -> anyhow::Result<()> {
+    let Some(callers) = CALLERS.get() else { return Ok(()) };
+    // SAFETY: across an execve(2) only "default" and "ignored" survive, so this is no function
+    // either.
+    unsafe { signal(Signal::SIGCHLD, callers.sigchld) }.context("signal SIGCHLD")?;
+    callers.mask.thread_set_mask().context("sigprocmask")
+}
+
+/// Which signals these are: all but those that are about the process that gets them.
+#[must_use]
+pub fn passed_on() -> SigSet {
     let mut set = SigSet::all();
     for signal in OURS {
         set.remove(signal);
@@ -79,22 +87,24 @@ pub fn receive() -> anyhow::Result<SignalFd> {
 }
 
 /// Sends on what has arrived.
-pub fn pass_on(signals: &SignalFd, child: &OwnedFd) -> anyhow::Result<()> {
-    while let Some(info) = signals.read_signal().context("read a signalfd")? {
-        if typed_at_the_terminal(&info) {
-            continue;
-        }
-        let number = info.ssi_signo.cast_signed();
-        match pidfd::send_signal(child, number) {
-            // It has just ended, or it is set-uid and may not be signalled: the sender could do no
-            // more.
-            Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => {}
-            Err(errno) => {
-                return Err(errno).with_context(|| format!("send signal {number} to the command"));
-            }
-        }
+pub fn pass_on(child: &Child) -> anyhow::Result<()> {
+    while let Some(signal) = child.signals.read_signal().context("read a signalfd")? {
+        send_on(&signal, child)?;
     }
     Ok(())
+}
+
+/// Sends one signal on, unless the child has got it too.
+pub fn send_on(signal: &siginfo, child: &Child) -> anyhow::Result<()> {
+    if typed_at_the_terminal(signal) {
+        return Ok(());
+    }
+    let number = signal.ssi_signo.cast_signed();
+    match pidfd::send_signal(&child.pidfd, number) {
+        // It has just ended, or it is set-uid and may not be signalled: the sender could do no more.
+        Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
+        Err(errno) => Err(errno).with_context(|| format!("send signal {number} to the command")),
+    }
 }
 
 /// Control-C reaches the step and the command alike. Passing it on would give the command a second

@@ -29,7 +29,7 @@ pub fn wait(child: &Child) -> anyhow::Result<ExitCode> {
             return status(&child.pidfd);
         }
         if signalled {
-            signals::pass_on(&child.signals, &child.pidfd)?;
+            signals::pass_on(child)?;
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{FileStat, Mode, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
@@ -131,6 +132,18 @@ impl<'h> Process<'h> {
     /// One field of `/proc/PID/status`, empty where this kernel has no such field.
     pub fn status_field(&self, field: &str) -> Result<String> {
         Ok(self.status()?.remove(field).unwrap_or_default())
+    }
+
+    /// Its number in its own process-id namespace, the innermost one.
+    pub fn inner_pid(&self) -> Result<i32> {
+        let numbers = self.status_field("NSpid")?;
+        let last = numbers.split_whitespace().next_back().unwrap_or_default();
+        last.parse().with_context(|| format!("NSpid of process {} is {numbers:?}", self.pid))
+    }
+
+    /// Sends it a signal, from outside.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid, signal).with_context(|| format!("send {signal} to process {}", self.pid))
     }
 
     /// Its open descriptors, and what each refers to: a path, or `pipe:[123]`.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -32,6 +33,7 @@ pub struct Start<'t> {
     trial: &'t Trial<'t>,
     program: PathBuf,
     prefix: &'t [OsString],
+    options: Vec<OsString>,
     rootfs: Option<PathBuf>,
     command: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -46,6 +48,7 @@ impl<'t> Start<'t> {
             trial,
             program: trial.subject.program.clone(),
             prefix: &trial.subject.prefix,
+            options: Vec::new(),
             rootfs: trial.takes_rootfs().then(|| trial.rootfs.clone()),
             command: Vec::new(),
             environment: Vec::new(),
@@ -62,6 +65,12 @@ impl<'t> Start<'t> {
     /// No step at all: the command itself, as a process of the host.
     pub fn on_the_host(mut self, command: &Path) -> Self {
         (self.program, self.prefix, self.rootfs) = (command.to_owned(), &[], None);
+        self
+    }
+
+    /// Options of the step, before the root file system.
+    pub fn options<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        self.options.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
@@ -104,14 +113,17 @@ impl<'t> Start<'t> {
     /// Starts it.
     pub fn spawn(self) -> Result<Run> {
         let mut command = self.trial.host.command(&self.program);
-        command.args(self.prefix).args(&self.rootfs).args(&self.command);
+        command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (blocked, ignored) = (self.blocked, self.ignored);
         let inherit = move || {
-            for each in &ignored {
-                // SAFETY: SIG_IGN is no handler, so there is nothing that could be unsound.
-                unsafe { signal(*each, SigHandler::SigIgn) }?;
+            // Whatever started the grader may ignore some itself, as a shell does for its background.
+            for each in Signal::iterator().filter(|each| ![SIGKILL, SIGSTOP].contains(each)) {
+                let is_ignored = ignored.contains(&each);
+                let handler = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+                // SAFETY: neither is a handler, so there is nothing that could be unsound.
+                unsafe { signal(each, handler) }?;
             }
             Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?)
         };

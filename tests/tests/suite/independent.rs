@@ -9,14 +9,16 @@ use crate::binaries::{beside_others, can_judge, clone};
 use crate::reference::{STEPS, grade, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 10] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
+    ("hostname", "hostname"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
     ("pivot_root", "util-linux"),
+    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
 ];
 

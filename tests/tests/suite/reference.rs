@@ -8,7 +8,15 @@ use serde_json::Value;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 4] = ["00-fork-exec", "01-chroot", "02-mount-ns", "03-pivot-root"];
+pub const STEPS: [&str; 7] = [
+    "00-fork-exec",
+    "01-chroot",
+    "02-mount-ns",
+    "03-pivot-root",
+    "04-uts-ns",
+    "05-ipc-ns",
+    "06-pid-ns",
+];
 
 /// Judges `program` as `step` and returns what `workshop grade` did.
 pub fn grade(step: &str, program: &Path, more: &[&str]) -> Output {

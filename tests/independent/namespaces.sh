@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# The container of steps 04 to 06: step 03 in more namespaces, and the host name.
+#
+# See 03-pivot-root for how the root changes. The script runs three times: as the step, then as `--outside`
+# in the new namespaces with the root of the host, and from there as `--inside` with their own root.
+
+# options ARG...: sets step_hostname, step_init, step_rootfs and step_command.
+options() {
+    step_hostname='' step_init=
+    while :; do
+        case ${1-} in
+        --hostname | -h)
+            [ $# -ge 2 ] || fail 125 "$1 needs a name"
+            step_hostname=$2
+            shift 2
+            ;;
+        --hostname=*)
+            step_hostname=${1#*=}
+            shift
+            ;;
+        --init)
+            step_init=init
+            shift
+            ;;
+        --)
+            shift
+            break
+            ;;
+        -*) fail 125 "$1: no such option" ;;
+        *) break ;;
+        esac
+    done
+    [ $# -ge 2 ] || fail 125 "usage: ${0##*/} [OPTIONS] ROOTFS COMMAND [ARG]..."
+    open_root "$1"
+    find_command "$2"
+    step_command=("${@:2}")
+}
+
+# stages ARG...: returns if this is the step itself. The others are given, in this order: the root, the
+# host name, whether there is to be an init, the command.
+stages() {
+    case ${1-} in
+    --outside)
+        exec 9<&-
+        [ -z "$3" ] || try hostname -- "$3"
+        # By /proc/self and not by number: /proc is still the host's, and $$ a number of the container's.
+        "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" || exit
+        # Both were given the same place, so the old root lies on top of the new one now.
+        try nsenter --mount=/proc/self/ns/mnt "$(tool umount)" --lazy /
+        # Process 1 of the container: a shell waits for every child that it gets.
+        [ -z "$4" ] || wait_for "$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}"
+        exec "$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}"
+        ;;
+    --inside)
+        step_root=$2
+        try mount --rbind "$step_root" "$step_root"
+        mount_all
+        make_devices
+        try pivot_root "$step_root" "$step_root"
+        exit
+        ;;
+    esac
+}
+
+# enter NAMESPACE...: sets step_enter to what makes the namespaces, with the root of the host in descriptor
+# 9, and step_outside to the second stage.
+enter() {
+    # The paths must go on meaning the same when nsenter has changed the working directory.
+    step_script=$(realpath "$0")
+    step_outside=("$step_script" --outside "$step_root" "$step_hostname" "$step_init" "${step_command[@]}")
+    step_enter=("$(tool unshare)" "$@" --propagation private "$(tool nsenter)" --root=/proc/self/fd/9)
+    try unshare "$@" true # after the exec nobody would turn its failure into 125
+}
