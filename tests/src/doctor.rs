@@ -2,7 +2,7 @@
 //!
 //! It says one line for each thing, and under it the remedy where something is missing. Nothing
 //! is guessed from version numbers that can be tried: each trial runs in a child process, in
-//! namespaces of its own, and leaves nothing ([`fork::attempt`]).
+//! namespaces of its own, and leaves nothing ([`attempt`](crate::sandbox::fork::attempt)).
 //!
 //! - [`host`]: the kernel, and who the caller is to it
 //! - [`namespaces`]: each of the eight, and what may forbid them

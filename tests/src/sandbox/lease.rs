@@ -120,7 +120,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let abandoned = parent.path().join(format!("{PREFIX}abandoned"));
         fs::create_dir_all(abandoned.join("locked/away")).unwrap();
-        fs::set_permissions(abandoned.join("locked"), PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(abandoned.join("locked"), PermissionsExt::from_mode(0o000)).unwrap();
         fs::create_dir(parent.path().join("somebody-elses")).unwrap();
 
         let one = Lease::take(parent.path(), remove_files).unwrap();

@@ -64,28 +64,27 @@ fn every_bad_root_and_command_has_its_line_and_status() {
         return;
     }
     let roots = Roots::new();
-    for words in
-        [vec!["01-chroot"], vec!["02-mount-ns"], vec!["03-pivot-root"], vec!["cooper", "run"]]
-    {
-        for (root, command, due) in CASES {
-            let rootfs = roots.path(root);
+    let steps = STEPS[1..].iter().map(|step| vec![*step]);
+    for words in steps.chain([vec!["cooper", "run"]]) {
+        for (name, command, due) in CASES {
+            let place = roots.path(name);
             let output = Command::new(WORKSHOP)
                 .args(["sandbox", "--share"])
                 .arg(roots.dir.path())
                 .arg(reference(words[0]))
                 .args(&words[1..])
-                .args([&rootfs, Path::new(command)])
+                .args([&place, Path::new(command)])
                 .env("RUST_BACKTRACE", "1")
                 .output()
                 .expect("workshop runs");
-            let rootfs = rootfs.display().to_string();
+            let place = place.display().to_string();
             // That nothing can be found in an empty directory may be said of either.
-            let named = match (due, root) {
-                ([125], _) => vec![rootfs.as_str()],
-                (_, "empty") => vec![&rootfs, command],
+            let named = match (due, name) {
+                ([125], _) => vec![place.as_str()],
+                (_, "empty") => vec![&place, command],
                 _ => vec![command],
             };
-            one_line_says(&format!("{words:?} {root} {command}"), &output, due, &named);
+            one_line_says(&format!("{words:?} {name} {command}"), &output, due, &named);
         }
     }
 }
