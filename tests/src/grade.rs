@@ -21,8 +21,9 @@ const AT_ONCE: usize = 8;
 /// What `workshop grade` is told.
 #[derive(Args)]
 #[command(after_help = "\
-The exit status is 0 when every point was reached, 1 when points were lost, and 2 when it could not \
-be judged: wrong usage, nothing that can be executed, or a machine on which no check can run.")]
+The exit status is 0 when every point was reached, 1 when points were lost, and
+2 when it could not be judged: wrong usage, nothing that can be executed, or a
+machine on which no check can run.")]
 pub struct Options {
     #[command(flatten)]
     subject: SubjectOptions,

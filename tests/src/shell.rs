@@ -22,16 +22,16 @@ use crate::sandbox::{Host, Sandbox};
 /// What `workshop sandbox` is told.
 #[derive(Args)]
 #[command(after_help = "\
-In it you are root of a machine of your own: it has the files of this one, and mounts, processes, \
-network, host name and IPC objects that nothing else sees. So the steps 01 to 07, which need root, \
-run in it for everybody. Break what you like: nothing that is done inside stays, not even a changed \
-file. When the command ends, everything inside ends with it.
+In it you are root of a machine of your own: it has the files of this one, and
+mounts, processes, network, host name and IPC objects that nothing else sees.
+So the steps 01 to 07, which need root, run in it for everybody. Break what you
+like: nothing that is done inside stays, not even a changed file. When the
+command ends, everything inside ends with it.
 
-Its exit status is the command's; 127 if there is no such command, 126 if it cannot be executed, \
-2 if no sandbox can be made here.")]
+The exit status is the command's; 127 if there is no such command, 126 if it
+cannot be executed, 2 if no sandbox can be made here.")]
 pub struct Options {
-    /// Show this file or directory too, where the sandbox has a fresh /tmp, /var/tmp or /run
-    /// (the working directory is always there); may be repeated.
+    /// Show this too, below the fresh /tmp, /var/tmp and /run; may be repeated.
     #[arg(long, value_name = "PATH")]
     share: Vec<PathBuf>,
     /// End everything inside after this many seconds.

@@ -66,8 +66,8 @@ fn overlay(privilege: Privilege) -> Finding {
         Err(_) if privilege == Privilege::None => Finding::needs_user_namespace("overlay"),
         Err(Errno::EIO) => Finding::missing(
             "overlay",
-            "cannot replace a directory: before Linux 6.6 no tmpfs can, and /var/tmp is one, too",
-            "mount a disk at /var/tmp, or run as root",
+            "cannot replace a directory: before Linux 6.6 no tmpfs can, and /var/tmp cannot either",
+            "mount a disk at /var/tmp that you may write to, or run as root",
         ),
         Err(errno) => Finding::missing(
             "overlay",

@@ -37,25 +37,26 @@ pub struct Upper {
 }
 
 impl Upper {
-    /// The best place, found by making an overlay hide a directory and replace it: for that it needs
-    /// the attributes, which the mount alone does not tell. The kernel's reason, if there is none.
+    /// The better ones first.
+    const ALL: [Upper; 4] = [
+        Upper { on_disk: false, user_attributes: false },
+        Upper { on_disk: false, user_attributes: true },
+        Upper { on_disk: true, user_attributes: false },
+        Upper { on_disk: true, user_attributes: true },
+    ];
+
+    /// The best that works, found by making an overlay hide a directory and replace it: for that it
+    /// needs the attributes, which the mount alone does not tell. If none works, the kernel's reason
+    /// against the first.
     pub fn find(privilege: Privilege) -> nix::Result<Upper> {
         static FOUND: OnceLock<nix::Result<Upper>> = OnceLock::new();
         *FOUND.get_or_init(|| {
-            let mut found = Err(Errno::ENOTSUP);
-            for on_disk in [false, true] {
-                for user_attributes in [false, true] {
-                    // Root of a user namespace need not ask for more.
-                    if user_attributes || privilege == Privilege::Root {
-                        let upper = Upper { on_disk, user_attributes };
-                        found = upper.attempt(privilege).map(|()| upper);
-                    }
-                    if found.is_ok() {
-                        return found;
-                    }
-                }
-            }
-            found
+            // Root of a user namespace need not ask for more.
+            let worth_it = |upper: &Upper| upper.user_attributes || privilege == Privilege::Root;
+            let uppers = Upper::ALL.into_iter().filter(worth_it);
+            let mut tried = uppers.map(|upper| upper.attempt(privilege).map(|()| upper));
+            let first = tried.next().unwrap_or(Err(Errno::ENOTSUP));
+            first.or_else(|reason| tried.find_map(Result::ok).ok_or(reason))
         })
     }
 
