@@ -1,9 +1,10 @@
 //! `workshop tour`: every step and `cooper`, one after the other, on a root file system made on the
 //! spot; what the host sees beside what the container sees, and what is new.
 
+mod page;
+
 use std::env;
 use std::fs;
-use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,22 +12,26 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::colour::{BOLD, Colour, DIM, GREEN};
+use page::Page;
+
+use crate::executables::candidates;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 use crate::matrix::{Matrix, Row};
+use crate::programs;
+use crate::rootfs;
 use crate::sandbox::lease::{Lease, remove_files};
 use crate::steps::{STEPS, Step};
 use crate::subject::Subject;
 use crate::view::{self, Facet, State, View};
-use crate::{programs, rootfs};
 
 /// What `workshop tour` is told.
 #[derive(Args)]
 pub struct Options {
-    /// Write the isolation matrix (isolation-matrix.svg and .txt) to this directory.
-    #[arg(long, value_name = "DIR", default_value = "target/tour")]
-    out: PathBuf,
+    /// Write the isolation matrix (isolation-matrix.svg and .txt) to this directory and not to
+    /// target/tour.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// One program on the tour.
@@ -48,34 +53,52 @@ struct Sight {
 /// Takes the tour.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let programs = programs::directory()?;
+    // Before all else: who has no place for the picture learns it now.
+    let out = options.out.clone().unwrap_or_else(|| programs.with_file_name("tour"));
+    fs::create_dir_all(&out)
+        .with_context(|| format!("make the directory {} (--out names another)", out.display()))?;
     let place = Lease::take(&env::temp_dir(), remove_files).context("make a directory")?;
     let root = place.path().join("rootfs");
     let made = rootfs::make(&root)?;
 
     let page = Page::new();
-    page.line(&format!("The root file system: {made}."))?;
-    page.line(
-        "Every container below is started in a throw-away host; the left column is that host.",
-    )?;
+    let stops = stops()?;
+    page.paragraph(&welcome(&stops, &made))?;
     let mut matrix = Matrix { facets: Vec::new(), rows: Vec::new() };
     let mut before: Option<View> = None;
-    for stop in stops()? {
+    for stop in stops {
         let sight = stop.visit(&programs, &root)?;
-        page.heading(&stop)?;
-        page.listings(&stop, &sight)?;
-        for (number, facet) in sight.view.facets.iter().enumerate() {
-            let earlier = before.as_ref().map(|view| &view.facets[number]);
-            page.facet(facet, is_new(facet, earlier))?;
-        }
-        matrix.facets = columns_of(&sight.view).map(|facet| facet.name.clone()).collect();
-        matrix.rows.push(row(&stop, &sight.view));
+        stop.describe(&page, &sight, before.as_ref())?;
+        matrix.facets = columns(&sight.view).map(|facet| facet.name.clone()).collect();
+        let cells = columns(&sight.view).map(|facet| facet.state).collect();
+        matrix.rows.push(Row { step: stop.name().to_owned(), cells });
         before = Some(sight.view);
     }
-    page.heading_text("The isolation matrix")?;
+    page.heading("The isolation matrix: all of it at a glance")?;
     page.line(&matrix.to_text())?;
-    let picture = write_matrix(&options.out, &matrix)?;
-    page.line(&format!("The matrix as a picture: {}", picture.display()))?;
+    page.line(&farewell(&write_matrix(&out, &matrix)?))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn welcome(stops: &[Stop], made: &rootfs::Made) -> String {
+    let names: Vec<&str> = stops.iter().map(Stop::name).collect();
+    format!(
+        "This tour runs {}. Each starts a command in a container, and you see what the kernel says of \
+         it: how much of this machine is the container's own (`>` marks what a step adds), and how \
+         much still the host's. That host is a throw-away one: nothing of the tour stays here. The \
+         root file system is made on the spot: {made}.",
+        names.join(", ")
+    )
+}
+
+fn farewell(picture: &Path) -> String {
+    format!(
+        "As a picture: {}\n\n\
+         What next?\n  \
+           cargo book build         builds the book and says where to open it\n  \
+           cargo workshop sandbox   is a shell in a throw-away host, where you may break all",
+        picture.display()
+    )
 }
 
 fn stops() -> Result<Vec<Stop>> {
@@ -94,13 +117,17 @@ impl Stop {
         &self.words[0]
     }
 
+    /// What comes before the command on the step's command line.
+    fn call(&self) -> Vec<&str> {
+        let rootfs = self.step.takes_rootfs().then_some("rootfs");
+        self.words.iter().map(String::as_str).chain(rootfs).collect()
+    }
+
     fn visit(&self, programs: &Path, root: &Path) -> Result<Sight> {
         let program = programs.join(self.name());
         if !program.exists() {
-            bail!(
-                "{} is not there: run `cargo tour` in the clone, which builds it",
-                program.display()
-            );
+            let missing = program.display();
+            bail!("{missing} is not there: run `cargo tour` in the clone, which builds it");
         }
         let subject = Subject {
             step: self.step,
@@ -113,95 +140,60 @@ impl Stop {
         let sight: Result<Sight, String> = subject.start(0, look)?.finish()?;
         sight.or_else(|reason| bail!("{}: {reason}", self.name()))
     }
+
+    fn describe(&self, page: &Page, sight: &Sight, before: Option<&View>) -> Result<()> {
+        page.heading(&format!("{}: {}", self.name(), self.title))?;
+        let [host, container] = &sight.listings;
+        if before.is_none() {
+            page.command(&["ls", "/"], host)?;
+        }
+        let same = if host == container { "the same, as on the host" } else { container };
+        page.command(&[self.call(), vec!["ls", "/"]].concat(), same)?;
+        page.line("")?;
+
+        let is_new = |facet: &Facet| facet.state != state_before(before, &facet.name);
+        // All of it once; then what is not the host's any more, and what became the host's again.
+        let shown =
+            |facet: &&Facet| before.is_none() || facet.state != State::Shared || is_new(facet);
+        let (shown, rest): (Vec<&Facet>, Vec<_>) = sight.view.facets.iter().partition(shown);
+        page.facets(&shown, is_new)?;
+        let names: Vec<&str> = rest.iter().map(|facet| facet.name.as_str()).collect();
+        if names.is_empty() { Ok(()) } else { page.aside("still the host's", &names) }
+    }
 }
 
+/// The state of a facet one step earlier; before the first, everything is the host's.
+fn state_before(view: Option<&View>, name: &str) -> State {
+    let facet = view.and_then(|view| view.facets.iter().find(|facet| facet.name == name));
+    facet.map_or(State::Shared, |facet| facet.state)
+}
+
+/// Looks at the container twice: with the reader's eyes, and with the kernel's.
 fn look(trial: &Trial) -> Result<Sight, Broken> {
-    let outside = trial.start().on_the_host("/bin/ls".as_ref()).command(["/"]).finish()?;
-    let inside = trial.start().command(["ls", "/"]).finish()?;
+    let hosts_ls = candidates("ls").into_iter().next().context("find ls on this host")?;
+    let inside_ls = if trial.takes_rootfs() { Path::new("/bin/ls") } else { &hosts_ls };
+    let outside = trial.start().on_the_host(&hosts_ls).command(["/"]).finish()?;
+    let inside = trial.start().command([inside_ls, Path::new("/")]).finish()?;
     let names = |output: &[u8]| {
         let text = String::from_utf8_lossy(output);
+        // What the judge has put there is none of the reader's business.
         text.split_whitespace().filter(|name| *name != "checks").collect::<Vec<_>>().join(" ")
     };
     let listings = [names(&outside.stdout), names(&inside.stdout)];
     Ok(Sight { view: view::look(trial)?, listings })
 }
 
-fn is_new(facet: &Facet, before: Option<&Facet>) -> bool {
-    let earlier = before.map_or(State::Shared, |facet| facet.state);
-    facet.state != earlier
-}
-
-fn row(stop: &Stop, view: &View) -> Row {
-    let cells = columns_of(view).map(|facet| facet.state).collect();
-    Row { step: stop.name().to_owned(), cells }
-}
-
 /// The facets that tell the steps apart: no step takes the caller's descriptors away.
-fn columns_of(view: &View) -> impl Iterator<Item = &Facet> {
+fn columns(view: &View) -> impl Iterator<Item = &Facet> {
     view.facets.iter().filter(|facet| facet.name != "descriptors")
 }
 
+/// Writes the matrix as a picture and as text; returns the path of the picture.
 fn write_matrix(dir: &Path, matrix: &Matrix) -> Result<PathBuf> {
-    fs::create_dir_all(dir).with_context(|| format!("make the directory {}", dir.display()))?;
     let picture = dir.join("isolation-matrix.svg");
-    for (path, text) in
-        [(picture.clone(), matrix.to_svg()), (dir.join("isolation-matrix.txt"), matrix.to_text())]
-    {
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    let text = dir.join("isolation-matrix.txt");
+    for (path, drawn) in [(&picture, matrix.to_svg()), (&text, matrix.to_text())] {
+        fs::write(path, drawn).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(picture)
-}
-
-/// Standard output, with colours where a person looks at it.
-struct Page {
-    out: Stdout,
-    colour: Colour,
-}
-
-impl Page {
-    fn new() -> Page {
-        let out = io::stdout();
-        let colour = Colour::on(&out);
-        Page { out, colour }
-    }
-
-    fn line(&self, text: &str) -> Result<()> {
-        writeln!(&self.out, "{text}").context("write to standard output")
-    }
-
-    fn painted(&self, text: &str, code: &str) -> Result<()> {
-        self.line(&self.colour.paint(text, code))
-    }
-
-    fn heading_text(&self, text: &str) -> Result<()> {
-        self.line("")?;
-        self.painted(text, BOLD)
-    }
-
-    fn heading(&self, stop: &Stop) -> Result<()> {
-        self.heading_text(&format!("{}: {}", stop.name(), stop.title))?;
-        self.painted(&columns("", "on the host", "in the container"), DIM)
-    }
-
-    fn listings(&self, stop: &Stop, sight: &Sight) -> Result<()> {
-        let [host, container] = &sight.listings;
-        let rootfs = if stop.step.takes_rootfs() { "rootfs " } else { "" };
-        self.line(&format!("  $ ls /\n      {host}"))?;
-        self.line(&format!("  $ {} {rootfs}ls /\n      {container}", stop.words.join(" ")))
-    }
-
-    fn facet(&self, facet: &Facet, new: bool) -> Result<()> {
-        let [host, container] = &facet.witness;
-        let mark = if new { "> " } else { "  " };
-        let text = columns(&format!("{mark}{}", facet.name), host, container);
-        match (facet.state, new) {
-            (_, true) => self.painted(&format!("{text}   <- {}", facet.state.meaning()), GREEN),
-            (State::Shared, _) => self.painted(&text, DIM),
-            _ => self.line(&text),
-        }
-    }
-}
-
-fn columns(name: &str, host: &str, container: &str) -> String {
-    format!("{name:<18}{host:<34} {container}")
 }

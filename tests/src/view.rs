@@ -99,7 +99,7 @@ pub fn look(trial: &Trial) -> Result<View, Broken> {
             pair.root()?,
             pair.mount_table()?,
             pair.devices()?,
-            pair.host_name(names)?,
+            pair.host_name(&names)?,
             pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
             pair.processes()?,
             pair.by_namespace("network", "net", "interfaces, addresses, routes and ports")?,
@@ -124,24 +124,25 @@ impl Pair<'_> {
     fn root(&self) -> Result<Facet> {
         let rootfs = self.trial.rootfs_id()?;
         let (root, namespaces_root) = (self.inside.root()?, self.inside.joined()?.root);
-        let (state, shown) = if root == self.outside.root()? {
-            (State::Shared, "the host's")
+        let (state, shown, in_short) = if root == self.outside.root()? {
+            (State::Shared, "the host's", "/")
         } else if root == rootfs && namespaces_root == rootfs {
-            (State::Own, "ROOTFS, and the mount namespace has no other")
+            (State::Own, "ROOTFS, and the mount namespace has no other", "rootfs and no other")
         } else if root == rootfs {
-            (State::Limited, "ROOTFS, but the mount namespace's is still the host's")
+            let shown = "ROOTFS, but the mount namespace's is still the host's";
+            (State::Limited, shown, "rootfs within the host's")
         } else {
-            (State::Limited, "neither the host's nor ROOTFS")
+            (State::Limited, "neither the host's nor ROOTFS", "another")
         };
         let cwd = self.inside.cwd()?;
         let directory = if cwd == root { "/" } else { "the caller's" };
         let lines = [shown.into(), format!("working directory {directory}")];
-        Ok(facet("root directory", state, lines, ["/".into(), shown.into()]))
+        Ok(facet("root directory", state, lines, ["/".into(), in_short.into()]))
     }
 
     fn mount_table(&self) -> Result<Facet> {
         let witness =
-            self.witness("mnt", |process| Ok(format!("{} mounts", process.mounts()?.len())))?;
+            self.witness("mnt", |process| Ok(counted(process.mounts()?.len(), "mount")))?;
         if !self.differs("mnt")? {
             return Ok(facet("mount table", State::Shared, ["the host's".into()], witness));
         }
@@ -155,8 +156,8 @@ impl Pair<'_> {
     fn devices(&self) -> Result<Facet> {
         let count = |process: &Process| {
             process.list_inside("dev").map_or("no /dev".to_owned(), |names| {
-                let entries = names.iter().filter(|name| !name.starts_with('.'));
-                format!("{} entries in /dev", entries.count())
+                let names = names.iter().filter(|name| !name.starts_with('.'));
+                format!("{} in /dev", counted(names.count(), "name"))
             })
         };
         let witness = [count(self.outside), count(self.inside)];
@@ -174,16 +175,18 @@ impl Pair<'_> {
         Ok(facet(name, State::Own, [names.join(" ")], witness))
     }
 
-    fn host_name(&self, names: [String; 2]) -> Result<Facet> {
+    fn host_name(&self, names: &[String; 2]) -> Result<Facet> {
         let own = self.differs("uts")?;
         let shown = if own { names[1].clone() } else { "the host's".into() };
-        Ok(facet("host name", state(own), [shown], names))
+        let [outside, inside] = self.witness("uts", |_| Ok(String::new()))?;
+        let witness = [format!("{} {outside}", names[0]), format!("{} {inside}", names[1])];
+        Ok(facet("host name", state(own), [shown], witness))
     }
 
     fn processes(&self) -> Result<Facet> {
         let number = |process: &Process| -> Result<String> {
             let numbers = process.status_field("NSpid")?;
-            Ok(format!("process {}", numbers.rsplit('\t').next().unwrap_or_default()))
+            Ok(format!("number {}", numbers.rsplit('\t').next().unwrap_or_default()))
         };
         let own = self.differs("pid")?;
         let shown = if own {
@@ -216,7 +219,8 @@ impl Pair<'_> {
     fn system_calls(&self) -> Result<Facet> {
         let filters = |process: &Process| -> Result<String> {
             let count = process.status_field("Seccomp_filters")?;
-            Ok(format!("{} filters", if count.is_empty() { "?" } else { &count }))
+            // Kernels before 5.9 do not count them.
+            Ok(count.parse().map_or("? filters".to_owned(), |count| counted(count, "filter")))
         };
         let witness = [filters(self.outside)?, filters(self.inside)?];
         let limited = witness[0] != witness[1];
@@ -261,6 +265,10 @@ impl Pair<'_> {
         };
         Ok([line(self.outside)?, line(self.inside)?])
     }
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn state(own: bool) -> State {
