@@ -96,7 +96,7 @@ fn farewell(picture: &Path) -> String {
         "As a picture: {}\n\n\
          What next?\n  \
            cargo book build         builds the book and says where to open it\n  \
-           cargo workshop sandbox   is a shell in a throw-away host, where you may break all",
+           cargo workshop sandbox   is a shell in a throw-away host: break what you like",
         picture.display()
     )
 }

@@ -186,15 +186,16 @@ impl Pair<'_> {
     fn processes(&self) -> Result<Facet> {
         let number = |process: &Process| -> Result<String> {
             let numbers = process.status_field("NSpid")?;
-            Ok(format!("number {}", numbers.rsplit('\t').next().unwrap_or_default()))
+            Ok(numbers.rsplit('\t').next().unwrap_or_default().to_owned())
         };
         let own = self.differs("pid")?;
         let shown = if own {
-            format!("the command is {}", number(self.inside)?)
+            format!("the command is process {}", number(self.inside)?)
         } else {
             "the host's".into()
         };
-        Ok(facet("processes", state(own), [shown], self.witness("pid", number)?))
+        let witness = self.witness("pid", |process| Ok(format!("number {}", number(process)?)))?;
+        Ok(facet("processes", state(own), [shown], witness))
     }
 
     fn capabilities(&self) -> Result<Facet> {

@@ -59,7 +59,8 @@ impl<'t> Trial<'t> {
     /// A start of the step.
     pub fn start(&self) -> Start<'_> {
         let path = env::join_paths(self.path().chain([self.inside("")]));
-        Start::new(self).variable("PATH", path.unwrap_or_default())
+        // Messages in English, and no complaint about a locale that this machine does not have.
+        Start::new(self).variable("PATH", path.unwrap_or_default()).variable("LC_ALL", "C")
     }
 
     /// The directories of the caller's `PATH`, for steps that look for tools of their own.
