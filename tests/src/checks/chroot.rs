@@ -108,7 +108,24 @@ fn bad_rootfs_is_125(trial: &Trial) -> Held {
         expect(line.contains(&name), "the line on standard error names the ROOTFS", || {
             format!("{line:?} does not contain {name}")
         })?;
+        let reason = line.to_lowercase();
+        expect(
+            REASONS.iter().any(|words| reason.contains(words)),
+            "the line on standard error gives the kernel's reason",
+            || format!("in {line:?} is neither `No such file or directory` nor `Not a directory`"),
+        )?;
     }
     let ending = trial.start().finish()?;
     refuses(&ending, "a ROOTFS without a COMMAND")
 }
+
+/// ENOENT and ENOTDIR, as programs put them that do not quote `strerror(3)`.
+const REASONS: [&str; 7] = [
+    "no such file",
+    "no such directory",
+    "not a directory",
+    "not found",
+    "not exist",
+    "enoent",
+    "enotdir",
+];
