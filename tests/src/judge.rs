@@ -1,18 +1,23 @@
 //! Looks at a program under test, from the host's side of the boundary.
 //!
-//! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
-//! - [`program`]: starting the step, its standard streams, its end.
-//! - [`agent`]: the probe, running as the container's command, and the orders it takes.
 //! - [`trial`]: what one check has in its hands.
-//! - [`random`]: words and numbers that nobody can know before.
+//! - [`start`]: how the step is started.
+//! - [`run`]: the step while it runs, and its end; [`stream`]: what it writes.
+//! - [`agent`]: the probe, running as the container's command, and the orders it takes.
+//! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
+//! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
-//! - [`wait`]: looking again until something has happened.
+//! - [`random`]: words and numbers that nobody can know before.
+//! - [`wait`]: how long, and looking again until something has happened.
 //! - [`verdict`]: how a check ends.
 
 pub mod agent;
 pub mod kernel;
-pub mod program;
+pub mod processes;
 pub mod random;
+pub mod run;
+pub mod start;
+pub mod stream;
 pub mod tree;
 pub mod trial;
 pub mod verdict;

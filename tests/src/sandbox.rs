@@ -18,7 +18,7 @@
 //!
 //! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which these call
 //! them: [`users`] (by what right), [`layers`] (where changes lie), [`limits`] (its groups, in the
-//! [`cgroups`] of this host), [`fork`], [`loopback`], [`root`] with its [`devices`], [`init`], and
+//! [`cgroups`] of this host), [`fork`], [`loopback`], [`root`] with its [`devices`] (out of [`mounts`]), [`init`], and
 //! [`guard`] for each program. [`lease`] is how nothing of all this is left behind.
 
 pub mod cgroups;
@@ -30,6 +30,7 @@ pub mod layers;
 pub mod lease;
 pub mod limits;
 mod loopback;
+mod mounts;
 mod root;
 pub mod users;
 

@@ -16,7 +16,7 @@ use clap::Args;
 use job::Terminal;
 
 use crate::interrupt;
-use crate::judge::program::as_a_shell_says;
+use crate::judge::run::as_a_shell_says;
 use crate::sandbox::{Host, Sandbox};
 
 /// What `workshop sandbox` is told.

@@ -14,11 +14,11 @@ use nix::sys::signal::Signal;
 
 use super::Check;
 use crate::judge::kernel::Process;
-use crate::judge::program::{Ending, PATIENCE};
+use crate::judge::run::Ending;
 use crate::judge::tree;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
-use crate::judge::wait::until;
+use crate::judge::wait::{PATIENCE, until};
 use crate::mountinfo::Mount;
 
 pub const CHECKS: &[Check] = &[

@@ -7,10 +7,9 @@ use super::Check;
 use super::fork_exec::{has_status, signals};
 use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
-use crate::judge::program::PATIENCE;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::until;
+use crate::judge::wait::{PATIENCE, until};
 
 pub const CHECKS: &[Check] = &[
     Check {

@@ -7,8 +7,10 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::kernel::Process;
-use super::program::{Ending, PATIENCE, Run, Start};
+use super::run::{Ending, Run};
+use super::start::Start;
 use super::verdict::{Broken, broken};
+use super::wait::PATIENCE;
 
 /// A container whose command is the probe, waiting for orders.
 pub struct Agent<'t> {
@@ -50,7 +52,7 @@ impl<'t> Start<'t> {
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
             return never_ran(&mut run, ready.as_deref());
         }
-        let mut processes = Process::running(trial.host, trial.probe, &nonce)?;
+        let mut processes = trial.host.running(trial.probe, &nonce)?;
         match processes.pop() {
             Some(command) if processes.is_empty() => Ok(Agent { run, command }),
             Some(_) => broken(

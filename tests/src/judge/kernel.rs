@@ -67,18 +67,9 @@ impl<'h> Process<'h> {
         Ok(Process { host, pid: nix::unistd::getpid(), dir })
     }
 
-    /// Every process that runs the program `exe`, and bears `word` among its arguments.
-    pub fn running(host: &'h Host, exe: FileId, word: &str) -> Result<Vec<Process<'h>>> {
-        let mut found = Vec::new();
-        for pid in host.outer_pids()? {
-            // A process may end while we look at it.
-            let Ok(process) = Process::of(host, pid) else { continue };
-            let runs_exe = process.stat("exe").is_ok_and(|stat| FileId::from(stat) == exe);
-            if runs_exe && process.arguments()?.iter().any(|argument| argument == word) {
-                found.push(process);
-            }
-        }
-        Ok(found)
+    /// The program that it runs.
+    pub fn program(&self) -> Result<FileId> {
+        Ok(self.stat("exe")?.into())
     }
 
     /// The root directory of the process.
@@ -225,44 +216,8 @@ impl<'h> Process<'h> {
     }
 }
 
-impl Host {
-    /// The process ids that exist inside, besides PID 1, by their inner numbers.
-    pub fn processes(&self) -> Result<Vec<i32>> {
-        let pids = pids(&self.inner_proc).context("list /proc of the sandbox")?;
-        Ok(pids.into_iter().map(Pid::as_raw).filter(|pid| *pid != 1).collect())
-    }
-
-    /// The processes of the outer process-id namespace that this process may look at.
-    fn outer_pids(&self) -> Result<Vec<Pid>> {
-        pids(&self.outer_proc).context("list /proc")
-    }
-
-    /// The processes that have `ancestor` above them, by the parents that the kernel names.
-    pub fn descendants(&self, ancestor: Pid) -> Result<Vec<Process<'_>>> {
-        let mut family = vec![ancestor.as_raw()];
-        let mut others: Vec<Process> =
-            self.outer_pids()?.into_iter().filter_map(|pid| Process::of(self, pid).ok()).collect();
-        let mut found = Vec::new();
-        loop {
-            let (children, rest): (Vec<_>, Vec<_>) = others
-                .into_iter()
-                .partition(|process| process.parent().is_some_and(|pid| family.contains(&pid)));
-            if children.is_empty() {
-                return Ok(found);
-            }
-            family.extend(children.iter().map(|process| process.pid.as_raw()));
-            found.extend(children);
-            others = rest;
-        }
-    }
-}
-
-fn pids(proc: &OwnedFd) -> nix::Result<Vec<Pid>> {
-    let names = list(proc, ".")?;
-    Ok(names.iter().filter_map(|name| name.parse().ok()).map(Pid::from_raw).collect())
-}
-
-fn list(dir: &OwnedFd, path: &str) -> nix::Result<Vec<String>> {
+/// The names in a directory below an open one.
+pub fn list(dir: &OwnedFd, path: &str) -> nix::Result<Vec<String>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut dir = nix::dir::Dir::openat(dir, path, flags, Mode::empty())?;
     let mut names = Vec::new();

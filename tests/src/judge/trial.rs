@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use nix::sys::stat::{Mode, stat, umask};
 
 use super::kernel::{FileId, Process};
-use super::program::Start;
 use super::random::Random;
+use super::start::Start;
 use crate::mountinfo::Mount;
 use crate::sandbox::Host;
 use crate::subject::Subject;

@@ -9,8 +9,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::layers::{fd_path, open_path};
-use super::root::{make_dir, tmpfs};
+use super::mounts::{fd_path, make_dir, open_path, tmpfs};
 use crate::mountinfo;
 
 /// The character devices that every program relies on, with their numbers (`null(4)` …).

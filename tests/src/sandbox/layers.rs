@@ -3,19 +3,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::sys::stat::Mode;
 
 use super::fork;
 use super::lease::{Lease, remove_files};
+use super::mounts::{fd_path, open_path};
 use super::users::Privilege;
 
 /// Where a small tmpfs is mounted for a while, in a mount namespace of our own. This directory exists
@@ -132,16 +130,4 @@ impl Layers {
 
 fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-}
-
-/// Opens what lies at `path`, to mount it later from wherever it then is.
-pub fn open_path(path: &Path) -> Result<File> {
-    let file = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .with_context(|| format!("open {}", path.display()))?;
-    Ok(file.into())
-}
-
-/// A name for an open file that stays right whatever gets mounted over its path.
-pub fn fd_path(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::cgroups::{Hierarchy, hierarchies};
 use super::lease::Lease;
-use super::root::tmpfs;
+use super::mounts::tmpfs;
 
 /// How many processes may exist inside.
 pub const PROCESSES: u64 = 128;

@@ -7,8 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,8 +18,10 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 
 use super::devices;
-use super::layers::{Layers, STAGE, Upper, fd_path, open_path};
-use super::users::make_mounts_private;
+use super::layers::{Layers, STAGE, Upper};
+use super::mounts::{
+    fd_path, make_dir, make_dirs, make_mounts_private, open_path, read_only_bind, tmpfs,
+};
 use super::{Overlay, Sandbox};
 use crate::mountinfo::{self, Mount};
 
@@ -216,54 +217,4 @@ impl Builder {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
-}
-
-/// Mounts a tmpfs.
-pub fn tmpfs(target: &Path, flags: MsFlags, options: &str) -> Result<()> {
-    mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
-        .with_context(|| format!("mount a tmpfs on {}", target.display()))
-}
-
-/// A bind mount of a whole tree, read-only in all its mounts (`mount_setattr(2)`).
-fn read_only_bind(source: &File, target: &Path) -> Result<()> {
-    let (from, flags) = (fd_path(source), MsFlags::MS_BIND | MsFlags::MS_REC);
-    mount(Some(from.as_str()), target, NONE, flags, NONE)
-        .with_context(|| format!("bind {}", target.display()))?;
-    let mounted = open_path(target)?;
-    // SAFETY: all zeros is a valid mount_attr, which holds only numbers.
-    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
-    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
-    // SAFETY: the descriptor is open, the path is a C string, and `attributes` has the size given.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mounted.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    Errno::result(result)
-        .map(drop)
-        .with_context(|| format!("make the mounts on {} read-only", target.display()))
-}
-
-/// Makes a directory of this mode, unless there is one.
-pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
-    if !path.is_dir() {
-        fs::create_dir(path).with_context(|| format!("mkdir {}", path.display()))?;
-        fs::set_permissions(path, PermissionsExt::from_mode(mode))
-            .with_context(|| format!("chmod {}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// Makes a directory, and those above it that are missing.
-fn make_dirs(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    make_dirs(path.parent().unwrap_or(Path::new("/")))?;
-    make_dir(path, 0o755)
 }

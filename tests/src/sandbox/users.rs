@@ -3,11 +3,11 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid, sethostname};
 
 use super::fork;
+use super::mounts::make_mounts_private;
 
 /// How the caller comes by the privilege to make namespaces and mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +53,6 @@ impl Privilege {
         self.unshare(CloneFlags::CLONE_NEWUTS)?;
         sethostname("trial").context("sethostname")
     }
-}
-
-/// From now on no mount of this process shows on the host, and none of the host's here
-/// (`mount_namespaces(7)`).
-pub fn make_mounts_private() -> Result<()> {
-    let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context("mount / private")
 }
 
 /// Makes a user namespace in which the caller is root, and nobody else exists (`user_namespaces(7)`).
