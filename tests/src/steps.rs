@@ -8,7 +8,9 @@ use anyhow::{Context, Result, anyhow};
 /// One step of the workshop, as the grader sees it.
 #[derive(Debug)]
 pub struct Step {
+    /// Its place; it only orders.
     pub number: u8,
+    /// Its word, by which everything is keyed.
     pub slug: &'static str,
     /// The step's own `step.toml`.
     about: &'static str,

@@ -42,11 +42,15 @@ pub struct SubjectOptions {
 
 /// One program, as one step.
 pub struct Subject {
+    /// As which step.
     pub step: &'static Step,
+    /// Where it lies.
     pub program: PathBuf,
     /// What comes before the step's own arguments.
     pub prefix: Vec<OsString>,
+    /// The root file system to give to it, instead of a nearly empty one.
     pub rootfs: Option<PathBuf>,
+    /// Where names and numbers are drawn from.
     pub seed: u64,
 }
 

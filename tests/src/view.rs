@@ -59,7 +59,9 @@ impl State {
 /// One facet of what a command sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facet {
+    /// What the reader calls it.
     pub name: String,
+    /// How much of it the container has to itself.
     pub state: State,
     /// What the kernel shows of the container, in lines that are the same on every machine.
     pub shown: Vec<String>,
@@ -70,6 +72,7 @@ pub struct Facet {
 /// All facets, in the order in which the steps change them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
+    /// Each once.
     pub facets: Vec<Facet>,
 }
 

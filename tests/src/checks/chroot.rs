@@ -9,6 +9,7 @@ use super::fork_exec::{has_status, refuses, runs};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Held, expect};
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "chroot/root-is-rootfs",

@@ -21,6 +21,7 @@ use crate::judge::verdict::{Broken, Held, broken, expect};
 use crate::judge::wait::{PATIENCE, until};
 use crate::mountinfo::Mount;
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "fork-exec/arguments-are-exact",

@@ -7,6 +7,7 @@ use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
 use crate::mountinfo::kernel_has_filesystem;
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "ipc-ns/own-ipc-namespace",

@@ -15,6 +15,7 @@ use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
 use crate::mountinfo::kernel_has_filesystem;
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "mount-ns/own-mount-namespace",

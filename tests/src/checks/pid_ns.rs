@@ -11,6 +11,7 @@ use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
 use crate::judge::wait::{PATIENCE, until};
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "pid-ns/command-is-process-1",

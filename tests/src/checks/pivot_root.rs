@@ -6,6 +6,7 @@ use super::Check;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Held, expect};
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "pivot-root/namespace-root-is-rootfs",

@@ -8,6 +8,7 @@ use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Held, expect};
 
+/// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
     Check {
         name: "uts-ns/own-uts-namespace",

@@ -14,6 +14,7 @@ use super::wait::PATIENCE;
 
 /// A container whose command is the probe, waiting for orders.
 pub struct Agent<'t> {
+    /// The step that started it.
     pub run: Run,
     /// The probe itself, as the kernel sees it from outside.
     pub command: Process<'t>,

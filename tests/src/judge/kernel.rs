@@ -22,10 +22,12 @@ use serde::{Deserialize, Serialize};
 use crate::mountinfo::{self, Mount};
 use crate::sandbox::{Host, fork};
 
-/// A file, whatever its name: the number of its file system, and its own in there.
+/// A file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
+    /// The number of its file system.
     pub device: u64,
+    /// Its own number in there.
     pub inode: u64,
 }
 
@@ -39,6 +41,7 @@ impl From<FileStat> for FileId {
 /// given to another one.
 pub struct Process<'h> {
     host: &'h Host,
+    /// Its outer number.
     pub pid: Pid,
     dir: OwnedFd,
 }
@@ -46,7 +49,9 @@ pub struct Process<'h> {
 /// What a process sees that joins the mount namespace of another.
 #[derive(Serialize, Deserialize)]
 pub struct Joined {
+    /// The root directory of the namespace.
     pub root: FileId,
+    /// All of its mounts.
     pub mounts: Vec<Mount>,
 }
 

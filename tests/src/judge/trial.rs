@@ -25,7 +25,9 @@ const CHECKS: &str = "checks";
 
 /// One check's own throw-away host, with the program under test and a root file system for it.
 pub struct Trial<'t> {
+    /// The throw-away host.
     pub host: &'t Host,
+    /// The program under test.
     pub subject: &'t Subject,
     /// The root file system that the step is given, as the host sees it.
     pub rootfs: PathBuf,

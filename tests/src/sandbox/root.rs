@@ -46,8 +46,9 @@ pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
     make_mounts_private()?;
     let points = mount_points()?;
     // Opened before the stage hides whatever lies beneath it.
-    let open = |path: &PathBuf| Ok((path.clone(), open_path(path)?));
-    let shares: Vec<(PathBuf, File)> = sandbox.shares.iter().map(open).collect::<Result<_>>()?;
+    let shares = hidden(&sandbox.shares);
+    let shares = shares.into_iter().map(|path| Ok((path, open_path(path)?)));
+    let shares: Vec<(&PathBuf, File)> = shares.collect::<Result<_>>()?;
     let overlays = sandbox.overlays.iter().map(|overlay| Ok((overlay, open_path(&overlay.of)?)));
     let overlays: Vec<(&Overlay, File)> = overlays.collect::<Result<_>>()?;
     let disk = layers.directory().map(|path| open_path(&path)).transpose()?;
@@ -60,11 +61,8 @@ pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
         builder.mirror(&point).ok();
     }
     builder.fresh_directories()?;
-    for (index, (path, file)) in shares.iter().enumerate() {
-        let shown = |(other, _): &(PathBuf, File)| path.starts_with(other);
-        if is_fresh(path) && !shares[..index].iter().any(shown) {
-            builder.share(path, file)?;
-        }
+    for (path, file) in &shares {
+        builder.share(path, file)?;
     }
     for (overlay, of) in &overlays {
         builder.lay(overlay, of)?;
@@ -99,6 +97,19 @@ fn leave_any_chroot() -> Result<()> {
     setns(own, CloneFlags::CLONE_NEWNS).context("setns to the mount namespace that we are in")?;
     // What lies outside of the chroot is not yet private.
     make_mounts_private()
+}
+
+/// Those of the paths that a fresh directory would hide, but for what the kernel makes itself; and
+/// without what lies in another one of them.
+fn hidden(shares: &[PathBuf]) -> Vec<&PathBuf> {
+    let mut found: Vec<&PathBuf> = Vec::new();
+    for path in shares {
+        let kernels = path.starts_with("/proc") || path.starts_with("/sys") || path == "/dev";
+        if is_fresh(path) && !kernels && !found.iter().any(|other| path.starts_with(other)) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// Where something is mounted that is to be seen inside too, besides the top-level directories, which
