@@ -3,7 +3,9 @@
 //! It links none of the programs that it judges: it only looks at what the kernel does with them.
 //!
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
-//! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] (the command).
+//! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
+//! command). The other commands are [`view`], [`tour`] with its [`matrix`], [`rootfs`], [`doctor`],
+//! and `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

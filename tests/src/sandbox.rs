@@ -17,9 +17,14 @@
 //! This protects from mistakes, not from malice: see [`guard`] for what is taken away.
 //!
 //! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which these call
-//! them: [`users`] (by what right), [`layers`] (where changes lie), [`limits`] (its groups, in the
-//! [`cgroups`] of this host), [`fork`], [`loopback`], [`root`] with its [`devices`] (out of [`mounts`]), [`init`], and
-//! [`guard`] for each program. [`lease`] is how nothing of all this is left behind.
+//! them:
+//!
+//! - [`users`]: by what right; [`layers`]: where changes lie; [`limits`]: its groups, in the
+//!   [`cgroups`] of this host; [`fork`]: another process
+//! - [`loopback`]: its network; [`root`]: its files, with [`devices`], out of [`mounts`]; [`init`]: its
+//!   first process
+//! - [`guard`]: what each program inside is kept from
+//! - [`lease`]: how nothing of all this is left behind
 
 pub mod cgroups;
 mod devices;

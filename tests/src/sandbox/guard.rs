@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{setsid, write};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
@@ -83,9 +83,9 @@ impl Guard {
             write(door, b"0")?;
         }
         // In a user namespace the count is the namespace's own, since Linux 5.14.
-        setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
-        setrlimit(Resource::RLIMIT_DATA, MEMORY, MEMORY)?;
-        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        lower(Resource::RLIMIT_NPROC, PROCESSES)?;
+        lower(Resource::RLIMIT_DATA, MEMORY)?;
+        lower(Resource::RLIMIT_CORE, 0)?;
         if let Some(filter) = &self.filter {
             for capability in DANGEROUS {
                 // One that this process does not have cannot be dropped, and need not be.
@@ -95,6 +95,12 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// Sets both limits of a resource, unless the caller's own is lower, which nobody may raise.
+fn lower(resource: Resource, limit: u64) -> nix::Result<()> {
+    let (_, hard) = getrlimit(resource)?;
+    setrlimit(resource, limit.min(hard), limit.min(hard))
 }
 
 fn compile_filter() -> Result<BpfProgram> {
