@@ -6,8 +6,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::signal::Signal;
@@ -301,8 +299,6 @@ fn signals_reach_the_command(trial: &Trial) -> Held {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut agent = trial.start().agent()?;
         agent.must(&format!("catch {}", signal as i32))?;
-        // The parent may still be on its way from the fork to its own handlers.
-        sleep(Duration::from_millis(50));
         agent.run.signal(signal)?;
         let heard = agent.hears(&format!("signal {:02}", signal as i32), PATIENCE)?;
         let expected = format!("a {signal} sent to the step reaches the handler of the command");

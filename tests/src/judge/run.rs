@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -85,6 +86,10 @@ impl Run {
         if let Some(status) = self.child.try_wait().context("wait for the step")? {
             let shown = format!("it has ended with status {}", as_a_shell_says(status));
             return broken("the step runs as long as its command", shown);
+        }
+        if signal != Signal::SIGKILL {
+            // The step may still be on its way from the fork to its own handlers.
+            sleep(Duration::from_millis(50));
         }
         Ok(kill(self.pid(), signal).with_context(|| format!("send {signal} to the step"))?)
     }
