@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     let command = Options::parse().command;
     let done = command.run();
     sandbox::wait_for_the_last();
-    done.unwrap_or_else(|error| ExitCode::from(report(&error)))
+    done.unwrap_or_else(|error| ExitCode::from(explain(&error)))
 }
 
 impl Command {
@@ -89,9 +89,9 @@ impl Command {
     }
 }
 
-/// Says why it did not work, unless that is known or nobody is there to listen, and returns the exit
-/// status.
-fn report(error: &Error) -> u8 {
+/// Says why it did not work, unless that is known or nobody is there to listen, and returns the
+/// exit status.
+fn explain(error: &Error) -> u8 {
     if let Some(signal) = interrupt::taken() {
         return killed_by(signal);
     }

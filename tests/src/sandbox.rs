@@ -1,8 +1,9 @@
 //! A throw-away host for one program.
 //!
-//! What runs in here has mounts, processes, network, IPC objects, host name and control group of its
-//! own. Its root is made of overlays of the real one whose changes live in memory, and it is mounted
-//! *shared*, as a host's root is. Started by an ordinary user, a user namespace makes him root inside.
+//! What runs in here has mounts, processes, network, IPC objects, host name and control group of
+//! its own. Its root is made of overlays of the real one whose changes live in memory, and it is
+//! mounted *shared*, as a host's root is. Started by an ordinary user, a user namespace makes him
+//! root inside.
 //!
 //! The process that judges stands half outside: it shares everything with the program but the
 //! process-id namespace, so the program can neither see nor kill it, and it keeps the outer `/proc`
@@ -16,13 +17,13 @@
 //!
 //! This protects from mistakes, not from malice: see [`guard`] for what is taken away.
 //!
-//! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which these call
-//! them:
+//! Read [`Sandbox::start`] first, then [`Host::make`], then the files in the order in which these
+//! call them:
 //!
 //! - [`users`]: by what right; [`layers`]: where changes lie; [`limits`]: its groups, in the
 //!   [`cgroups`] of this host; [`fork`]: another process
-//! - [`loopback`]: its network; [`root`]: its files, with [`devices`], out of [`mounts`]; [`init`]: its
-//!   first process
+//! - [`loopback`]: its network; [`root`]: its files, with [`devices`], out of [`mounts`];
+//!   [`init`]: its first process
 //! - [`guard`]: what each program inside is kept from
 //! - [`lease`]: how nothing of all this is left behind
 
@@ -154,7 +155,8 @@ impl Host {
         // be seen in full (mount_namespaces(7)), so init mounts /proc before the root changes.
         let init = Init::start(&root)?;
         root::enter(&root)?;
-        // Like a host's: whoever forgets to change the propagation of his own mounts will leak them.
+        // Like a host's: whoever forgets to change the propagation of his own mounts will leak
+        // them.
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
             .context("mount / shared")?;
         if chdir(&here).is_err() {
@@ -163,8 +165,8 @@ impl Host {
         Ok(Host { outer_proc, inner_proc: open_proc()?, guard, _init: init })
     }
 
-    /// A command that will run inside: as a member of the sandbox's process-id namespace and control
-    /// group, within its limits, with no descriptor but 0, 1 and 2.
+    /// A command that will run inside: as a member of the sandbox's process-id namespace and
+    /// control group, within its limits, with no descriptor but 0, 1 and 2.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         let guard = self.guard.clone();

@@ -1,4 +1,5 @@
-//! `workshop sandbox`: a shell or a command in a throw-away host; at a terminal, as a [`job`] of it.
+//! `workshop sandbox`: a shell or a command in a throw-away host; at a terminal, as a [`job`] of
+//! it.
 
 mod job;
 

@@ -1,7 +1,7 @@
 //! The steps, and what each is worth: which checks judge it, with how many points.
 //!
-//! The points of a step add up to 100. Its own checks come first, then the earlier ones that it must
-//! not break. Everything is keyed by the slug; the number only orders.
+//! The points of a step add up to 100. Its own checks come first, then the earlier ones that it
+//! must not break. Everything is keyed by the slug; the number only orders.
 
 use anyhow::{Context, Result, anyhow};
 

@@ -83,8 +83,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn welcome(stops: &[Stop], made: &rootfs::Made) -> String {
     let names: Vec<&str> = stops.iter().map(Stop::name).collect();
     format!(
-        "This tour runs {}. Each starts a command in a container, and you see what the kernel says of \
-         it: how much of this machine is the container's own (`>` marks what a step adds), and how \
+        "This tour runs {}. Each starts a command in a container, and you see what the kernel says \
+         of it: how much of this machine is the container's own (`>` marks what a step adds), and how \
          much still the host's. That host is a throw-away one: nothing of the tour stays here. The \
          root file system is made on the spot: {made}.",
         names.join(", ")

@@ -105,7 +105,8 @@ impl<'t> Start<'t> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (blocked, ignored) = (self.blocked, self.ignored);
         let inherit = move || {
-            // Whatever started the grader may ignore some itself, as a shell does for its background.
+            // Whatever started the grader may ignore some itself, as a shell does for its
+            // background.
             for each in Signal::iterator().filter(|each| ![SIGKILL, SIGSTOP].contains(each)) {
                 let is_ignored = ignored.contains(&each);
                 let handler = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };

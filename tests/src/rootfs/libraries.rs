@@ -96,7 +96,8 @@ fn configured(file: &Path) -> Vec<PathBuf> {
     directories
 }
 
-/// The files that `pattern` stands for, in order: itself, or all with its ending if it is `*.ending`.
+/// The files that `pattern` stands for, in order: itself, or all with its ending if it is
+/// `*.ending`.
 fn matching(pattern: &Path) -> Vec<PathBuf> {
     let (Some(parent), true) = (pattern.parent(), pattern.ends_with("*.conf")) else {
         return vec![pattern.to_path_buf()];

@@ -28,8 +28,8 @@ impl Hierarchy {
         self.kind == "cgroup2"
     }
 
-    /// Where a group may be made: below the caller's own, beside it (on version 2 a group that holds
-    /// processes hands no controllers down), or, for root, at the top.
+    /// Where a group may be made: below the caller's own, beside it (on version 2 a group that
+    /// holds processes hands no controllers down), or, for root, at the top.
     pub fn parents(&self) -> impl Iterator<Item = &Path> {
         let beside = self.own.parent().filter(|dir| dir.starts_with(&self.mount_point));
         [Some(self.own.as_path()), beside, Some(&self.mount_point)].into_iter().flatten()

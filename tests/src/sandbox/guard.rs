@@ -119,8 +119,8 @@ fn install(filter: &BpfProgram) -> io::Result<()> {
         filter: filter.as_ptr().cast_mut().cast(),
     };
     let (set, strict) = (libc::SECCOMP_SET_MODE_FILTER, 0);
-    // SAFETY: `program` points to `len` instructions of the layout that the kernel wants; seccompiler
-    // guarantees both, and the kernel copies them before the call returns.
+    // SAFETY: `program` points to `len` instructions of the layout that the kernel wants;
+    // seccompiler guarantees both, and the kernel copies them before the call returns.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, set, strict, &raw const program) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

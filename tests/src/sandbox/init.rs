@@ -39,7 +39,7 @@ impl Init {
                 match i32::from_ne_bytes(errno) {
                     0 => Ok(init),
                     errno => Err(Errno::from_raw(errno)).context(
-                        "mount a new /proc (is this inside of a container that masks parts of /proc?)",
+                        "mount a new /proc (does the container that we are in mask parts of it?)",
                     ),
                 }
             }

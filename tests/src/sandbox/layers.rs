@@ -16,8 +16,8 @@ use super::lease::{Lease, remove_files};
 use super::mounts::{fd_path, open_path};
 use super::users::Privilege;
 
-/// Where a small tmpfs is mounted for a while, in a mount namespace of our own. This directory exists
-/// everywhere.
+/// Where a small tmpfs is mounted for a while, in a mount namespace of our own. This directory
+/// exists everywhere.
 pub const STAGE: &str = "/tmp";
 
 /// Where layers can lie on a disk.
@@ -44,8 +44,8 @@ impl Upper {
     ];
 
     /// The best that works, found by making an overlay hide a directory and replace it: for that it
-    /// needs the attributes, which the mount alone does not tell. If none works, the kernel's reason
-    /// against the first.
+    /// needs the attributes, which the mount alone does not tell. If none works, the kernel's
+    /// reason against the first.
     pub fn find(privilege: Privilege) -> nix::Result<Upper> {
         static FOUND: OnceLock<nix::Result<Upper>> = OnceLock::new();
         *FOUND.get_or_init(|| {

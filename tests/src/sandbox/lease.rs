@@ -67,8 +67,8 @@ impl Drop for Lease {
     }
 }
 
-/// Removes a directory of files. The kernel leaves directories of mode 0 in an overlay's `work`, and
-/// a program may do so anywhere; an ordinary user cannot list them.
+/// Removes a directory of files. The kernel leaves directories of mode 0 in an overlay's `work`,
+/// and a program may do so anywhere; an ordinary user cannot list them.
 pub fn remove_files(dir: &Path) -> io::Result<()> {
     open_up(dir);
     fs::remove_dir_all(dir)

@@ -1,7 +1,7 @@
 //! A control group for everything inside of one sandbox, where the caller may make one.
 //!
-//! On cgroup version 1 there is one group in each of the `memory` and `pids` hierarchies, on version
-//! 2 a single one (`cgroups(7)`).
+//! On cgroup version 1 there is one group in each of the `memory` and `pids` hierarchies, on
+//! version 2 a single one (`cgroups(7)`).
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -47,8 +47,8 @@ impl Group {
 
     /// Makes a cgroup namespace whose root these groups are.
     ///
-    /// That root is the group of the process that makes it, so this process joins them for a moment;
-    /// it must not stay, or a program's limits would be the judge's too.
+    /// That root is the group of the process that makes it, so this process joins them for a
+    /// moment; it must not stay, or a program's limits would be the judge's too.
     pub fn make_namespace(&self) -> Result<()> {
         if self.members.is_empty() {
             return Ok(());

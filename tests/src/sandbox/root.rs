@@ -1,9 +1,9 @@
 //! The root file system of the sandbox: everything of the host's, with changes that nobody keeps.
 //!
 //! An overlay covers exactly one mount, and in a user namespace it may not cover a directory with
-//! mounts below (it would uncover what they hide). So the new root is a small tmpfs with one overlay
-//! per top-level directory, and one per mount below those. Where the kernel refuses an overlay, a
-//! bind mount that is read-only all the way down takes its place.
+//! mounts below (it would uncover what they hide). So the new root is a small tmpfs with one
+//! overlay per top-level directory, and one per mount below those. Where the kernel refuses an
+//! overlay, a bind mount that is read-only all the way down takes its place.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -90,8 +90,8 @@ pub fn enter(root: &Path) -> Result<()> {
 }
 
 /// Our root may be another one than our mount namespace's. A program that replaces its root would
-/// find the latter behind it, and judged it would seem to have left it there. Who joins a namespace,
-/// be it the one that he is in, begins at its root (`setns(2)`).
+/// find the latter behind it, and judged it would seem to have left it there. Who joins a
+/// namespace, be it the one that he is in, begins at its root (`setns(2)`).
 fn leave_any_chroot() -> Result<()> {
     let own = File::open("/proc/self/ns/mnt").context("open /proc/self/ns/mnt")?;
     setns(own, CloneFlags::CLONE_NEWNS).context("setns to the mount namespace that we are in")?;
@@ -112,8 +112,8 @@ fn hidden(shares: &[PathBuf]) -> Vec<&PathBuf> {
     found
 }
 
-/// Where something is mounted that is to be seen inside too, besides the top-level directories, which
-/// are shown anyway. Upper ones come first.
+/// Where something is mounted that is to be seen inside too, besides the top-level directories,
+/// which are shown anyway. Upper ones come first.
 fn mount_points() -> Result<BTreeSet<PathBuf>> {
     let shown = |mount: &Mount| {
         mount.path.components().count() > 2

@@ -55,7 +55,8 @@ impl Privilege {
     }
 }
 
-/// Makes a user namespace in which the caller is root, and nobody else exists (`user_namespaces(7)`).
+/// Makes a user namespace in which the caller is root, and nobody else exists
+/// (`user_namespaces(7)`).
 fn become_root() -> Result<()> {
     let (uid, gid) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER)

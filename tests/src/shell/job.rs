@@ -1,9 +1,9 @@
 //! The command as a job of the terminal, as a shell would start it.
 //!
 //! The terminal sends Ctrl-C and Ctrl-Z to one process group, its foreground. Ours has its first
-//! process outside of the sandbox, where it has no number: shells inside cannot deal with it. So the
-//! command gets a group of its own and the foreground, and we do what a shell does: stop when it
-//! stops, and let it go on when we are let go on (`credentials(7)`, `tcsetpgrp(3)`).
+//! process outside of the sandbox, where it has no number: shells inside cannot deal with it. So
+//! the command gets a group of its own and the foreground, and we do what a shell does: stop when
+//! it stops, and let it go on when we are let go on (`credentials(7)`, `tcsetpgrp(3)`).
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -23,8 +23,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The caller's, if a person sits there and types for us. In a pipeline the foreground is shared
-    /// with others, who may need it.
+    /// The caller's, if a person sits there and types for us. In a pipeline the foreground is
+    /// shared with others, who may need it.
     pub fn of_caller() -> Option<Terminal> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return None;

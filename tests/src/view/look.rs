@@ -69,7 +69,8 @@ impl Pair<'_> {
             return Ok(facet("mount table", State::Shared, ["the host's".into()], witness));
         }
         let mut mounts = self.inside.mounts()?;
-        // Where nobody may make device nodes the host's are shown one by one: they are in `devices`.
+        // Where nobody may make device nodes the host's are shown one by one: they are in
+        // `devices`.
         mounts.retain(|mount| !(mount.path.starts_with("/dev") && mount.root.as_os_str() != "/"));
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(facet("mount table", State::Own, mounts.iter().map(describe_mount), witness))
