@@ -8,7 +8,7 @@ use super::fork_exec::{has_status, signals};
 use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
-use crate::judge::verdict::{Broken, Held, expect};
+use crate::judge::verdict::{Broken, Held, broken, expect};
 use crate::judge::wait::{PATIENCE, until};
 
 /// The checks that this step brings.
@@ -163,24 +163,28 @@ fn nothing_runs(trial: &Trial, when: &str) -> Held {
 
 fn init_reaps_orphans(trial: &Trial) -> Held {
     let mut agent = below_an_init(trial)?;
-    let before = members(trial, &agent)?;
-    // So many at the same time that one SIGCHLD stands for several of them.
-    agent.must("strays 16")?;
-    // They live for a moment before they can be zombies, and those have no namespace any more.
     let family = || trial.host.descendants(agent.run.pid());
-    let count = family()?.len();
-    let reaped = until(PATIENCE, || {
-        let family = family()?;
-        let zombie = family.iter().any(|process| process.state() == Some('Z'));
-        Ok(!zombie && members(trial, &agent)? == before)
-    })?;
+    let is_first = |process: &Process| process.inner_pid().is_ok_and(|number| number == 1);
+    let Some(init) = family()?.into_iter().find(is_first) else {
+        return broken("process 1 of the container descends from the step", "it does not");
+    };
+    let before = members(trial, &agent)?;
+    // Stopped, so that it finds one SIGCHLD that stands for all of them.
+    init.signal(Signal::SIGSTOP)?;
+    agent.must("strays 16")?;
+    // A zombie is in no namespace any more.
+    until(PATIENCE, || Ok(members(trial, &agent)? == before))?;
+    init.signal(Signal::SIGCONT)?;
+    let zombies = || -> anyhow::Result<usize> {
+        let is_zombie = |process: &&Process| process.state() == Some('Z');
+        Ok(trial.host.descendants(agent.run.pid())?.iter().filter(is_zombie).count())
+    };
+    let reaped = until(PATIENCE, || Ok(zombies()? == 0))?;
     expect(reaped, "orphans that have ended are waited for", || {
-        let states: Vec<_> = family()
-            .unwrap_or_default()
-            .iter()
-            .map(|process| (process.pid.as_raw(), process.state()))
-            .collect();
-        format!("of {count} descendants of the step these are left, with their states: {states:?}")
+        format!("{} of 16 are still zombies", zombies().unwrap_or_default())
+    })?;
+    expect(agent.command.state().is_some(), "the command outlives them", || {
+        "it has ended with one of them".into()
     })
 }
 
