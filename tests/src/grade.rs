@@ -33,6 +33,9 @@ pub struct Options {
     /// Count a check that this machine cannot run as a failure to judge (status 2).
     #[arg(long)]
     strict: bool,
+    /// Also run the earlier steps' checks that earn no points here; one that fails gives status 1.
+    #[arg(long)]
+    thorough: bool,
     /// When to tell the score by the exit status.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     exit_code: ExitCodeWhen,
@@ -59,7 +62,7 @@ enum ExitCodeWhen {
 /// Judges one program and prints the report.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let subject = options.subject.subject()?;
-    let report = Report::new(subject.step.slug, subject.seed, judge(&subject)?);
+    let report = Report::new(subject.step.slug, subject.seed, judge(&subject, options.thorough)?);
     let mut out = io::stdout().lock();
     match options.format {
         Format::Human => report.write_text(&mut out, Colour::on(&io::stdout()))?,
@@ -85,8 +88,11 @@ struct Open {
 }
 
 /// Runs all checks of the step, several at a time, and returns them in their order.
-fn judge(subject: &Subject) -> Result<Vec<Judged>> {
-    let due = subject.step.checks;
+fn judge(subject: &Subject, thorough: bool) -> Result<Vec<Judged>> {
+    let mut due = subject.step.checks();
+    if thorough {
+        due.extend(subject.step.unpaid().map(|name| (name, 0)));
+    }
     if let Some(verdict) = never_runs(subject)? {
         let judged = |(name, points): &(&str, u32)| {
             Ok(Judged { check: checks::find(name)?, points: *points, verdict: verdict.clone() })
@@ -117,7 +123,7 @@ fn judge(subject: &Subject) -> Result<Vec<Judged>> {
 /// What every check would say, each after a long wait, of a step that does not even run a command.
 fn never_runs(subject: &Subject) -> Result<Option<Verdict>> {
     let look = |trial: &Trial| Ok(trial.start().agent().map(drop).into());
-    let verdict = verdict(subject.start(subject.step.checks.len(), look)?)?;
+    let verdict = verdict(subject.start(subject.step.checks().len(), look)?)?;
     Ok(Some(verdict).filter(|verdict| matches!(verdict, Verdict::Failed { .. })))
 }
 

@@ -49,8 +49,9 @@ fn every_step_gets_full_points() {
         return;
     }
     for step in STEPS {
-        let output = grade(step, &reference(step), &[]);
+        let output = grade(step, &reference(step), &["--thorough"]);
         let report = report(&output);
+        assert_eq!(lost(&report), [""; 0], "{step}: {report:#}");
         assert_eq!(report["score"], 100, "{step}: {report:#}");
         assert_eq!(output.status.code(), Some(0), "{step}");
     }
