@@ -1,0 +1,16 @@
+//! Step 07: a network of its own.
+//!
+//! In a network namespace of its own a process has its own interfaces, addresses, routes, ports and
+//! abstract sockets (`network_namespaces(7)`). A new one holds nothing but `lo`, and even that is
+//! down.
+//!
+//! | module | is about | witness |
+//! |---|---|---|
+//! | [`rendezvous`] | the child waits until the parent has done its part | socketpair(2) |
+//! | [`network`] | which network a container gets | `network_namespaces(7)` |
+
+pub mod network;
+pub mod rendezvous;
+
+pub use network::{NetOptions, Network};
+pub use rendezvous::{Waiting, spawn_waiting};
