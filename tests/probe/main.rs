@@ -26,11 +26,12 @@
 //! | `shm-make KEY`, `shm-find KEY` | makes, or looks for, a System V shared memory segment | `ok` or `errno N` |
 //! | `mq-make NAME`, `mq-find NAME` | makes, or opens, a POSIX message queue | `ok` or `errno N` |
 //! | `kill PID N` | sends signal N to a process | `ok` or `errno N` |
+//! | `ptrace PID` | begins to trace a process | `ok` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsRawFd;
@@ -59,6 +60,7 @@ unsafe extern "C" {
     ) -> c_int;
     safe fn kill(pid: c_int, signal: c_int) -> c_int;
     safe fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
+    safe fn ptrace(request: c_long, pid: c_int, address: c_long, data: c_long) -> c_long;
     safe fn _exit(status: c_int) -> !;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn mq_open(name: *const c_char, flags: c_int, ...) -> c_int;
@@ -73,6 +75,7 @@ const IPC_EXCL: c_int = 0o2000;
 const O_RDWR: c_int = 0o2;
 const O_CREAT: c_int = 0o100;
 const O_EXCL: c_int = 0o200;
+const PTRACE_SEIZE: c_long = 0x4206;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
 const O_NOCTTY: c_int = 0o400;
@@ -158,6 +161,10 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
             check(kill(number(pid)?, number(signal)?))
         }
+        "ptrace" => match ptrace(PTRACE_SEIZE, number(rest)?, 0, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(String::new()),
+        },
         "strays" => strays(number(rest)?),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }

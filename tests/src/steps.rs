@@ -199,7 +199,7 @@ pub static STEPS: &[Step] = &[
         own: &[
             ("pid-ns/command-is-process-1", 11),
             ("pid-ns/proc-shows-only-the-container", 10),
-            ("pid-ns/host-processes-cannot-be-signalled", 8),
+            ("pid-ns/host-processes-cannot-be-reached", 8),
             ("pid-ns/its-end-ends-every-process", 8),
             ("pid-ns/a-killed-step-takes-every-process-along", 6),
             ("pid-ns/init-reaps-orphans", 5),

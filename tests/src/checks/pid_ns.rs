@@ -26,10 +26,10 @@ pub const CHECKS: &[Check] = &[
         holds: proc_shows_only_the_container,
     },
     Check {
-        name: "pid-ns/host-processes-cannot-be-signalled",
-        asserts: "No number inside reaches a process outside.",
-        read: "pid_namespaces(7), kill(2)",
-        holds: host_processes_cannot_be_signalled,
+        name: "pid-ns/host-processes-cannot-be-reached",
+        asserts: "No number inside reaches a process outside, neither by a signal nor by ptrace(2).",
+        read: "pid_namespaces(7), kill(2), ptrace(2)",
+        holds: host_processes_cannot_be_reached,
     },
     Check {
         name: "pid-ns/its-end-ends-every-process",
@@ -123,17 +123,18 @@ fn members(trial: &Trial, agent: &Agent) -> anyhow::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-fn host_processes_cannot_be_signalled(trial: &Trial) -> Held {
+fn host_processes_cannot_be_reached(trial: &Trial) -> Held {
     let mut agent = trial.start().agent()?;
     let outside = trial.start().agent_on_the_host()?;
     // In the sandbox's numbers, which a container without a namespace of its own would share.
     let number = outside.command.inner_pid()?;
-    let answer = agent.order(&format!("kill {number} 0"))?;
-    expect(
-        answer == Err(Errno::ESRCH),
-        &format!("`kill {number} 0` inside fails with ESRCH"),
-        || format!("{answer:?}, and outside {number} is a process of the host's"),
-    )
+    for order in [format!("kill {number} 0"), format!("ptrace {number}")] {
+        let answer = agent.order(&order)?;
+        expect(answer == Err(Errno::ESRCH), &format!("`{order}` inside fails with ESRCH"), || {
+            format!("{answer:?}, and outside {number} is a process of the host's")
+        })?;
+    }
+    Ok(())
 }
 
 fn its_end_ends_every_process(trial: &Trial) -> Held {
