@@ -169,20 +169,19 @@ fn init_reaps_orphans(trial: &Trial) -> Held {
     let Some(init) = family()?.into_iter().find(is_first) else {
         return broken("process 1 of the container descends from the step", "it does not");
     };
-    let before = members(trial, &agent)?;
     // Stopped, so that it finds one SIGCHLD that stands for all of them.
     init.signal(Signal::SIGSTOP)?;
+    let before = family()?.len();
     agent.must("strays 16")?;
-    // A zombie is in no namespace any more.
-    until(PATIENCE, || Ok(members(trial, &agent)? == before))?;
-    init.signal(Signal::SIGCONT)?;
-    let zombies = || -> anyhow::Result<usize> {
-        let is_zombie = |process: &&Process| process.state() == Some('Z');
-        Ok(trial.host.descendants(agent.run.pid())?.iter().filter(is_zombie).count())
+    let count = |zombies: bool| -> anyhow::Result<usize> {
+        let family = trial.host.descendants(agent.run.pid())?;
+        Ok(family.iter().filter(|process| (process.state() == Some('Z')) == zombies).count())
     };
-    let reaped = until(PATIENCE, || Ok(zombies()? == 0))?;
+    until(PATIENCE, || Ok(count(false)? == before))?;
+    init.signal(Signal::SIGCONT)?;
+    let reaped = until(PATIENCE, || Ok(count(true)? == 0))?;
     expect(reaped, "orphans that have ended are waited for", || {
-        format!("{} of 16 are still zombies", zombies().unwrap_or_default())
+        format!("{} of 16 are still zombies", count(true).unwrap_or_default())
     })?;
     expect(agent.command.state().is_some(), "the command outlives them", || {
         "it has ended with one of them".into()
