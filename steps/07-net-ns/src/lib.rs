@@ -8,7 +8,11 @@
 //! |---|---|---|
 //! | [`rendezvous`] | the child waits until the parent has done its part | socketpair(2) |
 //! | [`network`] | which network a container gets | `network_namespaces(7)` |
+//! | `interfaces` | network interfaces, made and changed | rtnetlink(7), veth(4) |
+//! | `netlink` | how one talks to the kernel about its network | netlink(7) |
 
+mod interfaces;
+mod netlink;
 pub mod network;
 pub mod rendezvous;
 
