@@ -44,6 +44,17 @@ impl Netlink {
         self.talk(vec![(message, NLM_F_ACK | flags)])
     }
 
+    /// Asks for all things of a kind.
+    pub fn dump(&self, message: &RouteNetlinkMessage) -> nix::Result<Vec<RouteNetlinkMessage>> {
+        loop {
+            match self.talk(vec![(message.clone(), NLM_F_DUMP)]) {
+                // Something was made or removed meanwhile, and the list may lack what was there.
+                Err(Errno::EINTR) => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// Sends messages in one datagram, and reads until each that wants it has been acknowledged.
     pub fn talk<T>(&self, messages: Vec<(T, u16)>) -> nix::Result<Vec<T>>
     where
