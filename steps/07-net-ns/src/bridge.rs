@@ -10,7 +10,6 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::SockProtocol;
 use nix::unistd::Pid;
 
 use crate::interfaces::{self, Mac};
@@ -19,10 +18,7 @@ use crate::netlink::Netlink;
 use crate::subnet::Subnet;
 use crate::{masquerade, routes};
 
-/// The name of a container's end of the cable.
-pub const INSIDE: &str = "eth0";
-
-/// What every file is called in which the kernel has whether the host passes packets on.
+/// Where the kernel says whether the host passes packets on.
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// The bridge of one subnet.
@@ -37,13 +33,14 @@ impl Bridge {
         Bridge { subnet }
     }
 
-    /// Connects the network namespace of the process `child` with the bridge, for the container
-    /// with this address. If that fails, it leaves nothing.
-    pub fn connect(self, address: Ipv4Addr, child: Pid) -> anyhow::Result<()> {
+    /// Makes the cable of the container with this address, whose other end gets the name `inside` in
+    /// the network namespace of the process `child`. If that fails, nothing is left of it.
+    pub fn connect(self, address: Ipv4Addr, inside: &str, child: Pid) -> anyhow::Result<()> {
         let _lock = lock()?;
-        let netlink = open()?;
+        let netlink = Netlink::route()?;
         clear(&netlink, address)?;
-        let plugged = self.make(&netlink).and_then(|()| self.plug_in(&netlink, address, child));
+        let plugged =
+            self.make(&netlink).and_then(|()| self.plug_in(&netlink, address, inside, child));
         if plugged.is_err() {
             // Whatever this says, the first failure says more.
             let _ = clear(&netlink, address);
@@ -54,7 +51,7 @@ impl Bridge {
     /// Takes the container with this address off the bridge; the last one takes the bridge along.
     pub fn disconnect(address: Ipv4Addr) -> anyhow::Result<()> {
         let _lock = lock()?;
-        clear(&open()?, address)
+        clear(&Netlink::route()?, address)
     }
 
     fn make(self, netlink: &Netlink) -> anyhow::Result<()> {
@@ -89,17 +86,23 @@ impl Bridge {
         Ok(())
     }
 
-    fn plug_in(self, netlink: &Netlink, address: Ipv4Addr, child: Pid) -> anyhow::Result<()> {
+    fn plug_in(
+        self,
+        netlink: &Netlink,
+        address: Ipv4Addr,
+        inside: &str,
+        child: Pid,
+    ) -> anyhow::Result<()> {
         let (name, port) = (self.name(), port(address));
         interfaces::index(netlink, &name)
             .and_then(|bridge| {
-                interfaces::make_veth(netlink, &port, bridge, (INSIDE, mac(address)), child)
+                interfaces::make_veth(netlink, (&port, bridge), (inside, mac(address), child))
             })
             .with_context(|| format!("make the veth pair {port} on {name}"))
     }
 
-    /// At most 15 bytes, `IFNAMSIZ` without its NUL: the subnet in hexadecimal digits.
-    fn name(self) -> String {
+    /// The subnet in hexadecimal digits, so that it fits: 15 bytes, `IFNAMSIZ` without its NUL.
+    pub fn name(self) -> String {
         format!("coop{:08x}-{}", self.subnet.first().to_bits(), self.subnet.prefix)
     }
 
@@ -140,7 +143,7 @@ fn clear(netlink: &Netlink, address: Ipv4Addr) -> anyhow::Result<()> {
 }
 
 /// The name of the host's end of a container's cable.
-fn port(address: Ipv4Addr) -> String {
+pub fn port(address: Ipv4Addr) -> String {
     format!("veth{:08x}", address.to_bits())
 }
 
@@ -155,10 +158,6 @@ fn container_at(name: &str) -> Option<Ipv4Addr> {
 fn mac(address: Ipv4Addr) -> Mac {
     let [a, b, c, d] = address.octets();
     [0x02, 0xc0, a, b, c, d] // the 2 says that no manufacturer has given it
-}
-
-fn open() -> anyhow::Result<Netlink> {
-    Netlink::open(SockProtocol::NetlinkRoute).context("open a netlink socket")
 }
 
 /// Waits for its turn. The file is the network namespace itself: it is there without anybody having

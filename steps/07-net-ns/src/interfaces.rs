@@ -3,7 +3,7 @@
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -19,6 +19,8 @@ pub struct Interface {
     pub index: u32,
     /// Its name.
     pub name: String,
+    /// Whether packets pass through it: `IF_OPER_UP` of RFC 2863, the `state UP` of ip(8).
+    runs: bool,
 }
 
 /// `ip link set NAME up`
@@ -40,17 +42,12 @@ pub fn make_bridge(netlink: &Netlink, name: &str, mac: Mac) -> nix::Result<()> {
 /// bridge and the other is born in the network namespace of the process `pid`. They go together.
 pub fn make_veth(
     netlink: &Netlink,
-    name: &str,
-    bridge: u32,
-    (peer, mac): (&str, Mac),
-    pid: Pid,
+    (name, bridge): (&str, u32),
+    (peer, mac, pid): (&str, Mac, Pid),
 ) -> nix::Result<()> {
-    let mut inside = LinkMessage::default();
-    inside.attributes = vec![
-        LinkAttribute::IfName(peer.to_owned()),
-        LinkAttribute::Address(mac.to_vec()),
-        LinkAttribute::NetNsPid(pid.as_raw().cast_unsigned()),
-    ];
+    let mut inside = named(peer);
+    inside.attributes.push(LinkAttribute::Address(mac.to_vec()));
+    inside.attributes.push(LinkAttribute::NetNsPid(pid.as_raw().cast_unsigned()));
     let mut outside = up(name);
     outside.attributes.push(LinkAttribute::Controller(bridge)); // the kernel's IFLA_MASTER
     outside.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -70,8 +67,22 @@ pub fn delete(netlink: &Netlink, name: &str) -> nix::Result<()> {
 
 /// The number of an interface.
 pub fn index(netlink: &Netlink, name: &str) -> nix::Result<u32> {
+    Ok(show(netlink, name)?.index)
+}
+
+/// Waits until packets pass through an interface. `news` must have been opened before whatever
+/// brought it up.
+pub fn wait_until_it_runs(netlink: &Netlink, news: &Netlink, name: &str) -> nix::Result<()> {
+    while !show(netlink, name)?.runs {
+        news.wait_for_news()?;
+    }
+    Ok(())
+}
+
+/// `ip link show NAME`
+fn show(netlink: &Netlink, name: &str) -> nix::Result<Interface> {
     let found = interfaces(netlink.request(RouteNetlinkMessage::GetLink(named(name)), 0)?);
-    found.first().map(|interface| interface.index).ok_or(Errno::ENODEV)
+    found.into_iter().next().ok_or(Errno::ENODEV)
 }
 
 /// `ip link show type bridge`
@@ -111,11 +122,15 @@ fn up(name: &str) -> LinkMessage {
 fn interfaces(answers: Vec<RouteNetlinkMessage>) -> Vec<Interface> {
     let interface = |answer| {
         let RouteNetlinkMessage::NewLink(link) = answer else { return None };
-        let name = link.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name),
-            _ => None,
-        });
-        Some(Interface { index: link.header.index, name: name? })
+        let (mut name, mut runs) = (None, false);
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::IfName(text) => name = Some(text),
+                LinkAttribute::OperState(state) => runs = state == State::Up,
+                _ => {}
+            }
+        }
+        Some(Interface { index: link.header.index, name: name?, runs })
     };
     answers.into_iter().filter_map(interface).collect()
 }

@@ -8,12 +8,11 @@
 
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use anyhow::{Context, bail};
-use nix::unistd::close;
 
 use crate::subnet::Subnet;
 
@@ -40,10 +39,11 @@ impl Lease {
         }
         bail!("every address of {subnet} is in use")
     }
+}
 
-    /// In the child: lets go of the copy that the fork has made. The lease is the parent's.
-    pub fn leave_it_to_the_parent(&self) -> anyhow::Result<()> {
-        close(self.socket.as_raw_fd()).context("close the socket of the parent's lease")
+impl AsRawFd for Lease {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

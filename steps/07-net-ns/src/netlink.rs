@@ -6,16 +6,19 @@
 //! made it, so none is kept longer than it is needed.
 
 use std::fmt::Debug;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use anyhow::Context;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    socket,
 };
 
 /// As much as the kernel ever puts into one datagram of answers.
@@ -28,11 +31,32 @@ pub struct Netlink {
 }
 
 impl Netlink {
+    /// A socket for interfaces, addresses and routes.
+    pub fn route() -> anyhow::Result<Netlink> {
+        Netlink::open(SockProtocol::NetlinkRoute).context("open a netlink socket")
+    }
+
+    /// A socket that gets news of every interface that changes.
+    pub fn news_of_interfaces() -> anyhow::Result<Netlink> {
+        let netlink = Netlink::route()?;
+        let groups = libc::RTMGRP_LINK.cast_unsigned();
+        bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, groups)).context("bind a netlink socket")?;
+        Ok(netlink)
+    }
+
     /// A socket to this process's network namespace, and to no other.
     pub fn open(family: SockProtocol) -> nix::Result<Netlink> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, family)?;
         Ok(Netlink { socket })
+    }
+
+    /// Sleeps until there are news.
+    pub fn wait_for_news(&self) -> nix::Result<()> {
+        match recv(self.as_raw_fd(), &mut [0], MsgFlags::empty()) {
+            Ok(_) | Err(Errno::ENOBUFS) => Ok(()), // there were more than the kernel keeps
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Asks for one thing, and returns what the kernel has to say about it.
@@ -72,7 +96,7 @@ impl Netlink {
             message.serialize(&mut bytes[start..]);
             awaited += usize::from(flags & (NLM_F_ACK | NLM_F_DUMP) != 0);
         }
-        send(self.socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
+        send(self.as_raw_fd(), &bytes, MsgFlags::empty())?;
         self.answers(awaited)
     }
 
@@ -83,7 +107,7 @@ impl Netlink {
         let (mut answers, mut interrupted) = (Vec::new(), false);
         let mut buffer = vec![0; BUFFER];
         while awaited > 0 {
-            let count = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let count = recv(self.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
             let mut datagram = &buffer[..count];
             while !datagram.is_empty() {
                 // EBADMSG: a newer kernel said something that this library cannot read.
@@ -103,5 +127,11 @@ impl Netlink {
             }
         }
         if interrupted { Err(Errno::EINTR) } else { Ok(answers) }
+    }
+}
+
+impl AsRawFd for Netlink {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }

@@ -6,14 +6,13 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use fork_exec::report;
 use nix::sched::CloneFlags;
-use nix::sys::socket::SockProtocol;
 use nix::unistd::Pid;
 
-use crate::bridge::{Bridge, INSIDE};
-use crate::lease::Lease;
+use crate::bridge::Bridge;
+use crate::cable::Cable;
+use crate::interfaces;
 use crate::netlink::Netlink;
 use crate::subnet::{self, Subnet};
-use crate::{interfaces, routes};
 
 /// The options that this step brings.
 #[derive(clap::Args, Debug)]
@@ -48,12 +47,7 @@ pub enum Network {
     /// The host's.
     Host,
     /// Its own, with `lo` and a cable to a bridge on the host.
-    Bridge {
-        /// The bridge's subnet.
-        subnet: Subnet,
-        /// The container's address.
-        lease: Lease,
-    },
+    Bridge(Cable),
 }
 
 /// What connects a container with the host. It is removed when this is dropped.
@@ -72,7 +66,7 @@ impl NetOptions {
             NetworkMode::Host => Network::Host,
             NetworkMode::Bridge => {
                 let subnet = self.subnet.unwrap_or(subnet::DEFAULT);
-                Network::Bridge { subnet, lease: Lease::take(subnet, self.ip)? }
+                Network::Bridge(Cable::prepare(subnet, self.ip)?)
             }
         })
     }
@@ -84,16 +78,16 @@ impl Network {
     pub fn flags(&self) -> CloneFlags {
         match self {
             Network::Host => CloneFlags::empty(),
-            Network::None | Network::Bridge { .. } => CloneFlags::CLONE_NEWNET,
+            Network::None | Network::Bridge(_) => CloneFlags::CLONE_NEWNET,
         }
     }
 
     /// The parent's part, while the child waits: only somebody with rights on both sides can put a
     /// cable between them.
     pub fn attach(&self, child: Pid) -> anyhow::Result<Link> {
-        let Network::Bridge { subnet, lease } = self else { return Ok(Link { address: None }) };
-        Bridge::of(*subnet).connect(lease.address, child)?;
-        Ok(Link { address: Some(lease.address) })
+        let Network::Bridge(cable) = self else { return Ok(Link { address: None }) };
+        cable.connect(child)?;
+        Ok(Link { address: Some(cable.address()) })
     }
 
     /// The child's part, in its own network namespace.
@@ -101,17 +95,12 @@ impl Network {
         if let Network::Host = self {
             return Ok(());
         }
-        let netlink = Netlink::open(SockProtocol::NetlinkRoute).context("open a netlink socket")?;
+        let netlink = Netlink::route()?;
         interfaces::bring_up(&netlink, "lo").context("bring up lo")?;
-        let Network::Bridge { subnet, lease } = self else { return Ok(()) };
-        lease.leave_it_to_the_parent()?;
-        let (address, gateway) = (lease.address, subnet.gateway());
-        interfaces::index(&netlink, INSIDE)
-            .and_then(|index| routes::add_address(&netlink, index, address, *subnet))
-            .with_context(|| format!("give {INSIDE} the address {address}"))?;
-        interfaces::bring_up(&netlink, INSIDE).with_context(|| format!("bring up {INSIDE}"))?;
-        routes::add_default_route(&netlink, gateway)
-            .with_context(|| format!("make the default route through {gateway}"))
+        match self {
+            Network::Bridge(cable) => cable.configure(&netlink),
+            _ => Ok(()),
+        }
     }
 }
 
