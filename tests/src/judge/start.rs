@@ -1,11 +1,13 @@
 //! Starting the program under test, just as its caller would.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use caps::{CapSet, Capability};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 
@@ -26,6 +28,7 @@ pub struct Start<'t> {
     environment: Vec<(OsString, OsString)>,
     blocked: SigSet,
     ignored: Vec<Signal>,
+    without: Vec<Capability>,
 }
 
 impl<'t> Start<'t> {
@@ -41,6 +44,7 @@ impl<'t> Start<'t> {
             environment: Vec::new(),
             blocked: SigSet::empty(),
             ignored: Vec::new(),
+            without: Vec::new(),
         }
     }
 
@@ -97,14 +101,23 @@ impl<'t> Start<'t> {
         self
     }
 
+    /// A capability that neither the caller nor anybody below him has.
+    pub fn without(mut self, capability: Capability) -> Self {
+        self.without.push(capability);
+        self
+    }
+
     /// Starts it.
     pub fn spawn(self) -> Result<Run> {
         let mut command = self.trial.host.command(&self.program);
         command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (blocked, ignored) = (self.blocked, self.ignored);
+        let (blocked, ignored, without) = (self.blocked, self.ignored, self.without);
         let inherit = move || {
+            for capability in &without {
+                caps::drop(None, CapSet::Bounding, *capability).map_err(io::Error::other)?;
+            }
             // Whatever started the grader may ignore some itself, as a shell does for its
             // background.
             for each in Signal::iterator().filter(|each| ![SIGKILL, SIGSTOP].contains(each)) {
