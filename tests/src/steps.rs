@@ -104,6 +104,8 @@ const KEPT: &[&str] = &[
     "pid-ns/command-is-process-1",
     "pid-ns/its-end-ends-every-process",
     "pid-ns/init-lets-signals-take-effect",
+    "net-ns/loopback-is-up",
+    "net-ns/bridge-carries-connections-both-ways",
     "user-ns/an-ordinary-user-can-run-it",
 ];
 
@@ -206,6 +208,29 @@ pub static STEPS: &[Step] = &[
             ("pid-ns/init-lets-signals-take-effect", 5),
             ("pid-ns/init-passes-the-status-on", 4),
             ("pid-ns/init-changes-nothing-for-the-command", 3),
+        ],
+    },
+    Step {
+        number: 7,
+        slug: "net-ns",
+        about: include_str!("../../steps/07-net-ns/step.toml"),
+        own: &[
+            ("net-ns/own-network-namespace", 5),
+            ("net-ns/loopback-is-up", 6),
+            ("net-ns/host-listeners-are-out-of-reach", 6),
+            ("net-ns/abstract-sockets-are-separate", 4),
+            ("net-ns/host-network-cannot-be-changed", 4),
+            ("net-ns/host-network-is-the-hosts", 4),
+            ("net-ns/bridge-gives-an-address-and-a-route", 5),
+            ("net-ns/bridge-carries-connections-both-ways", 6),
+            ("net-ns/containers-reach-each-other", 4),
+            ("net-ns/addresses-are-distinct", 3),
+            ("net-ns/ip-is-the-one-asked-for", 2),
+            ("net-ns/impossible-ip-is-125", 2),
+            ("net-ns/subnet-is-chosen-or-refused", 2),
+            ("net-ns/the-last-takes-the-bridge-along", 3),
+            ("net-ns/the-next-run-clears-up", 2),
+            ("net-ns/bridge-needs-the-privilege", 2),
         ],
     },
     Step {
