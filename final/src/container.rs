@@ -13,9 +13,12 @@ use nix::env::clearenv;
 use nix::sched::CloneFlags;
 use nix::unistd::chdir;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
-use pid_ns::{init, spawn};
+use pid_ns::init;
 use pivot_root::{bind_root, pivot_root};
+use user_ns::Users;
 use uts_ns::own_host_name;
+
+use crate::users::users;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
 pub const INIT: &str = "cooper.init";
@@ -24,13 +27,15 @@ pub const INIT: &str = "cooper.init";
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    let child = spawn(flags, || container(spec))?;
-    wait(&child)
+    let users = users(spec)?;
+    let child = users.spawn(flags, || container(spec, &users))?;
+    users.map(child.pid())?;
+    wait(&child.release()?)
 }
 
 /// Whether the container gets a namespace of this kind, or stays in ours. (To join one by its path
 /// is not supported yet.)
-fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
+pub fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
     let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
     let wanted = namespaces.into_iter().flatten().find(|wanted| wanted.typ() == kind);
     if let Some(path) = wanted.and_then(|wanted| wanted.path().as_ref()) {
@@ -40,7 +45,8 @@ fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
 }
 
 /// What the child does between fork and exec.
-fn container(spec: &Spec) -> anyhow::Result<Infallible> {
+fn container(spec: &Spec, users: &Users) -> anyhow::Result<Infallible> {
+    users.become_root()?;
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 

@@ -12,9 +12,11 @@ use nix::unistd::{getgid, getuid};
 use oci_spec::runtime::Spec;
 use pid_ns::PidOptions;
 use serde_json::json;
+use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
 use crate::container;
+use crate::users::mappings;
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,6 +33,8 @@ pub struct RunOptions {
     uts: UtsOptions,
     #[command(flatten)]
     pid: PidOptions,
+    #[command(flatten)]
+    user: UserOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -61,6 +65,12 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
+    }
+    if let Users::Own { uids, gids } = options.user.users()? {
+        let linux = &mut configuration["linux"];
+        linux["uidMappings"] = mappings(&uids);
+        linux["gidMappings"] = mappings(&gids);
+        linux["namespaces"].as_array_mut().context("namespaces")?.push(json!({ "type": "user" }));
     }
     if options.pid.init {
         configuration["annotations"] = json!({ container::INIT: "true" });

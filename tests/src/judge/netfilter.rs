@@ -25,11 +25,11 @@ pub fn nftables() -> Result<BTreeSet<String>> {
         return Ok(BTreeSet::new());
     };
     let mut request = [0; HEADERS];
-    request[0] = HEADERS as u8;
+    request[..4].copy_from_slice(&u32::try_from(HEADERS)?.to_ne_bytes());
     request[4..6].copy_from_slice(&NFT_MSG_GETTABLE.to_ne_bytes());
     request[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
     send(socket.as_raw_fd(), &request, MsgFlags::empty()).context("ask for the tables")?;
-    let (mut names, mut buffer) = (BTreeSet::new(), [0; 1 << 15]);
+    let (mut names, mut buffer) = (BTreeSet::new(), vec![0; 1 << 15]);
     loop {
         let count = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())
             .context("read the answer of nf_tables")?;

@@ -12,6 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::kernel::Process;
+use super::netfilter::nftables;
 use super::trial::Trial;
 use crate::sandbox::fork;
 
@@ -66,8 +67,36 @@ impl Process<'_> {
         Ok(self.routes()?.into_iter().find(|route| route.mask.is_unspecified()))
     }
 
+    /// The sockets of its network that could change it, or are known to others by a name: netlink
+    /// sockets and abstract ones, as `/proc/PID/fd` shows them.
+    pub fn sockets_that_matter(&self) -> Result<BTreeSet<String>> {
+        let (netlink, unix) = (self.network_file("netlink")?, self.network_file("unix")?);
+        let netlink = netlink.lines().filter_map(|line| line.split_whitespace().nth(9));
+        let named = unix.lines().filter(|line| line.contains(" @"));
+        let named = named.filter_map(|line| line.split_whitespace().nth(6));
+        Ok(netlink.chain(named).map(|inode| format!("socket:[{inode}]")).collect())
+    }
+
     fn network_file(&self, name: &str) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.read(&format!("net/{name}"))?).into_owned())
+    }
+}
+
+/// All of the host's network that a step may change.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HostNetwork {
+    interfaces: BTreeSet<String>,
+    addresses: BTreeSet<Ipv4Addr>,
+    routes: BTreeSet<Route>,
+    tables: BTreeSet<String>,
+}
+
+impl HostNetwork {
+    /// As it is now.
+    pub fn of(trial: &Trial) -> Result<HostNetwork> {
+        let host = Process::host(trial.host)?;
+        let (interfaces, addresses) = (host.interfaces()?, host.addresses()?);
+        Ok(HostNetwork { interfaces, addresses, routes: host.routes()?, tables: nftables()? })
     }
 }
 

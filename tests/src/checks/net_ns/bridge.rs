@@ -13,8 +13,7 @@ use nix::sys::signal::Signal;
 use crate::checks::fork_exec::{has_status, refuses};
 use crate::judge::agent::{Agent, Starting};
 use crate::judge::kernel::Process;
-use crate::judge::netfilter::nftables;
-use crate::judge::network::{Route, try_to_make_a_bridge};
+use crate::judge::network::{HostNetwork, Route, try_to_make_a_bridge};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
 use crate::judge::wait::{PATIENCE, until};
@@ -189,7 +188,7 @@ pub fn subnet_is_chosen_or_refused(trial: &Trial) -> Held {
 pub fn the_last_takes_the_bridge_along(trial: &Trial) -> Held {
     // Then there is a rule to be removed as well.
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("let the sandbox forward")?;
-    let before = HostNetwork::look(trial)?;
+    let before = HostNetwork::of(trial)?;
     let (one, mut other) = (bridged(trial, &[])?, bridged(trial, &[])?);
     one.exit(0)?;
     let hosts = TcpListener::bind((gateway(&other)?, 0)).context("listen at the bridge")?;
@@ -199,7 +198,7 @@ pub fn the_last_takes_the_bridge_along(trial: &Trial) -> Held {
         format!("connect to {address} inside: {answer:?}")
     })?;
     other.exit(0)?;
-    let after = HostNetwork::look(trial)?;
+    let after = HostNetwork::of(trial)?;
     expect(after == before, "the last container leaves the host's network as it was", || {
         format!("before: {before:?}; afterwards: {after:?}")
     })
@@ -207,7 +206,7 @@ pub fn the_last_takes_the_bridge_along(trial: &Trial) -> Held {
 
 pub fn the_next_run_clears_up(trial: &Trial) -> Held {
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("let the sandbox forward")?;
-    let before = HostNetwork::look(trial)?;
+    let before = HostNetwork::of(trial)?;
     let mut killed = [bridged(trial, &[])?, bridged(trial, &[])?];
     for agent in &mut killed {
         agent.run.signal(Signal::SIGKILL)?;
@@ -215,10 +214,24 @@ pub fn the_next_run_clears_up(trial: &Trial) -> Held {
     }
     has_status(&bridged(trial, &[])?.exit(0)?, &[0], "a run after two were killed")?;
     // A namespace whose last process was killed is cleared away in the background.
-    let same = until(PATIENCE, || Ok(HostNetwork::look(trial)? == before))?;
+    let same = until(PATIENCE, || Ok(HostNetwork::of(trial)? == before))?;
     expect(same, "after one more run the host's network is as it was", || {
-        format!("before: {before:?}; afterwards: {:?}", HostNetwork::look(trial))
+        format!("before: {before:?}; afterwards: {:?}", HostNetwork::of(trial))
     })
+}
+
+pub fn no_socket_of_the_hosts_is_inside(trial: &Trial) -> Held {
+    let agent = bridged(trial, &["--init"])?;
+    let hosts = Process::host(trial.host)?.sockets_that_matter()?;
+    for process in trial.host.descendants(agent.run.pid())? {
+        let open = process.descriptors()?;
+        let found = open.values().find(|descriptor| hosts.contains(*descriptor));
+        expect(found.is_none(), "no process inside holds a socket of the host's network", || {
+            let number = process.inner_pid().unwrap_or_default();
+            format!("/proc/{number}/fd in the container has {open:?}, of which {found:?} is one")
+        })?;
+    }
+    Ok(())
 }
 
 pub fn needs_the_privilege(trial: &Trial) -> Held {
@@ -226,22 +239,6 @@ pub fn needs_the_privilege(trial: &Trial) -> Held {
     let start = trial.start().without(Capability::CAP_NET_ADMIN).options(["--network", "bridge"]);
     let ending = start.command([trial.inside("probe")]).finish()?;
     refuses(&ending, "--network bridge without CAP_NET_ADMIN")
-}
-
-/// What of the host's network a bridge changes.
-#[derive(Debug, PartialEq)]
-struct HostNetwork {
-    interfaces: BTreeSet<String>,
-    routes: BTreeSet<Route>,
-    tables: BTreeSet<String>,
-}
-
-impl HostNetwork {
-    fn look(trial: &Trial) -> anyhow::Result<HostNetwork> {
-        let host = Process::host(trial.host)?;
-        let (interfaces, routes) = (host.interfaces()?, host.routes()?);
-        Ok(HostNetwork { interfaces, routes, tables: nftables()? })
-    }
 }
 
 /// An address of the subnet that nobody has.
