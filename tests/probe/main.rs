@@ -14,6 +14,8 @@
 //! | `raise N` | sends itself signal N | |
 //! | `catch N` | from now on announces signal N with a line `signal N` | `ok` |
 //! | `chdir P`, `mkdir P`, `chroot P`, `unlink P` | that system call | `ok` or `errno N` |
+//! | `chown P UID` | makes another the owner of P | `ok` or `errno N` |
+//! | `umount P` | unmounts what is mounted on P | `ok` or `errno N` |
 //! | `mount P` | mounts a tmpfs on P | `ok` or `errno N` |
 //! | `read P` | reads 16 bytes from P | `ok HEX` or `errno N` |
 //! | `write P TEXT` | writes TEXT to P, which it makes if it must | `ok` or `errno N` |
@@ -46,6 +48,8 @@ unsafe extern "C" {
     fn chroot(path: *const c_char) -> c_int;
     fn mkdir(path: *const c_char, mode: u32) -> c_int;
     fn unlink(path: *const c_char) -> c_int;
+    fn chown(path: *const c_char, owner: u32, group: u32) -> c_int;
+    fn umount2(path: *const c_char, flags: c_int) -> c_int;
     fn mount(
         source: *const c_char,
         target: *const c_char,
@@ -108,11 +112,19 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             signal(number(rest)?, announce as extern "C" fn(c_int) as usize);
             Ok(String::new())
         }
-        // SAFETY (these five): each path is a C string that lives until the call has returned.
+        "chown" => {
+            let (path, owner) = rest.split_once(' ').unwrap_or((rest, "0"));
+            let path = CString::new(path)?;
+            let owner = number(owner)?.cast_unsigned();
+            // SAFETY: the path is a C string that lives until the call has returned.
+            check(unsafe { chown(path.as_ptr(), owner, u32::MAX) }) // the group stays: chown(2)
+        }
+        // SAFETY (these six): each path is a C string that lives until the call has returned.
         "chdir" => check(unsafe { chdir(path()?.as_ptr()) }),
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
         "chroot" => check(unsafe { chroot(path()?.as_ptr()) }),
         "unlink" => check(unsafe { unlink(path()?.as_ptr()) }),
+        "umount" => check(unsafe { umount2(path()?.as_ptr(), 0) }),
         "mount" => check(unsafe {
             let tmpfs = c"tmpfs".as_ptr();
             mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())

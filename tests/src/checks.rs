@@ -9,6 +9,7 @@ mod ipc_ns;
 mod mount_ns;
 mod pid_ns;
 mod pivot_root;
+mod user_ns;
 mod uts_ns;
 
 use anyhow::{Context, Result};
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         uts_ns::CHECKS,
         ipc_ns::CHECKS,
         pid_ns::CHECKS,
+        user_ns::CHECKS,
     ]
     .into_iter()
     .flatten()

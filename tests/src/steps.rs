@@ -104,6 +104,7 @@ const KEPT: &[&str] = &[
     "pid-ns/command-is-process-1",
     "pid-ns/its-end-ends-every-process",
     "pid-ns/init-lets-signals-take-effect",
+    "user-ns/an-ordinary-user-can-run-it",
 ];
 
 /// All steps, in their order.
@@ -205,6 +206,23 @@ pub static STEPS: &[Step] = &[
             ("pid-ns/init-lets-signals-take-effect", 5),
             ("pid-ns/init-passes-the-status-on", 4),
             ("pid-ns/init-changes-nothing-for-the-command", 3),
+        ],
+    },
+    Step {
+        number: 8,
+        slug: "user-ns",
+        about: include_str!("../../steps/08-user-ns/step.toml"),
+        own: &[
+            ("user-ns/own-user-namespace", 6),
+            ("user-ns/the-other-namespaces-belong-to-it", 8),
+            ("user-ns/the-caller-is-root-inside", 8),
+            ("user-ns/only-granted-ids-are-mapped", 6),
+            ("user-ns/setgroups-is-denied", 6),
+            ("user-ns/an-ordinary-user-can-run-it", 10),
+            ("user-ns/files-of-others-stay-out-of-reach", 6),
+            ("user-ns/what-a-mount-covers-stays-covered", 5),
+            ("user-ns/the-option-is-known", 2),
+            ("user-ns/a-host-that-refuses-is-125", 3),
         ],
     },
 ];

@@ -4,23 +4,26 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{FileStat, Mode, fstatat, stat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::mountinfo::{self, Mount};
 use crate::sandbox::{Host, fork};
+
+/// `_IO(0xb7, 0x1)` of linux/nsfs.h.
+const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
 /// A file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +109,32 @@ impl<'h> Process<'h> {
     /// The inode of one of its namespaces, by which two can be compared (`namespaces(7)`).
     pub fn namespace(&self, kind: &str) -> Result<u64> {
         Ok(self.stat(&format!("ns/{kind}"))?.st_ino)
+    }
+
+    /// The inode of the user namespace that one of its namespaces belongs to (`ioctl_ns(2)`).
+    pub fn owner_of_namespace(&self, kind: &str) -> Result<u64> {
+        let namespace = self.open(&format!("ns/{kind}"), OFlag::O_RDONLY)?;
+        // SAFETY: the request takes no argument, and returns a new descriptor or -1.
+        let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) };
+        let fd = Errno::result(fd).with_context(|| format!("ioctl NS_GET_USERNS on ns/{kind}"))?;
+        // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
+        let owner = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(fstat(&owner).context("stat a user namespace")?.st_ino)
+    }
+
+    /// The lines of its `uid_map` or `gid_map`: first id inside, first id outside, and how many.
+    pub fn id_map(&self, file: &str) -> Result<Vec<[u32; 3]>> {
+        let line = |line: &str| {
+            let numbers = line.split_whitespace().map(|number| Ok(number.parse()?));
+            let numbers: Vec<u32> = numbers.collect::<Result<_>>()?;
+            <[u32; 3]>::try_from(numbers).map_err(|_| anyhow!("a line of {file} is {line:?}"))
+        };
+        self.text(file)?.lines().map(line).collect()
+    }
+
+    /// One of its files that holds text.
+    pub fn text(&self, file: &str) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.read(file)?).into_owned())
     }
 
     /// Its arguments, the name of the program first.

@@ -13,6 +13,7 @@ use super::run::{Ending, Run};
 use super::trial::Trial;
 use super::verdict::{Broken, broken};
 use super::wait::PATIENCE;
+use crate::sandbox::users;
 
 /// One start of the step, in preparation.
 #[must_use]
@@ -26,6 +27,16 @@ pub struct Start<'t> {
     environment: Vec<(OsString, OsString)>,
     blocked: SigSet,
     ignored: Vec<Signal>,
+    caller: Caller,
+}
+
+/// Who starts the step.
+#[derive(Clone, Copy)]
+enum Caller {
+    /// Root of the sandbox.
+    Root,
+    /// An ordinary user, who may make user namespaces or not.
+    Ordinary { may_make_namespaces: bool },
 }
 
 impl<'t> Start<'t> {
@@ -41,6 +52,7 @@ impl<'t> Start<'t> {
             environment: Vec::new(),
             blocked: SigSet::empty(),
             ignored: Vec::new(),
+            caller: Caller::Root,
         }
     }
 
@@ -97,14 +109,29 @@ impl<'t> Start<'t> {
         self
     }
 
+    /// By an ordinary user, without any privilege.
+    pub fn by_an_ordinary_user(mut self) -> Self {
+        self.caller = Caller::Ordinary { may_make_namespaces: true };
+        self
+    }
+
+    /// By an ordinary user of a host that lets nobody make a user namespace.
+    pub fn by_an_ordinary_user_without_namespaces(mut self) -> Self {
+        self.caller = Caller::Ordinary { may_make_namespaces: false };
+        self
+    }
+
     /// Starts it.
     pub fn spawn(self) -> Result<Run> {
         let mut command = self.trial.host.command(&self.program);
         command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (blocked, ignored) = (self.blocked, self.ignored);
+        let (blocked, ignored, caller) = (self.blocked, self.ignored, self.caller);
         let inherit = move || {
+            if let Caller::Ordinary { may_make_namespaces } = caller {
+                users::become_ordinary(may_make_namespaces)?;
+            }
             // Whatever started the grader may ignore some itself, as a shell does for its
             // background.
             for each in Signal::iterator().filter(|each| ![SIGKILL, SIGSTOP].contains(each)) {
@@ -115,7 +142,7 @@ impl<'t> Start<'t> {
             }
             Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?)
         };
-        // SAFETY: `inherit` does system calls only.
+        // SAFETY: between fork and exec of a single-threaded process everything may be called.
         unsafe { command.pre_exec(inherit) };
         let child = command.spawn();
         Run::of(child.with_context(|| format!("start {}", self.program.display()))?)

@@ -1,6 +1,6 @@
 //! By what right namespaces are made: as root, or as root of a user namespace.
 
-use std::fs;
+use std::{fs, io};
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
@@ -65,4 +65,25 @@ fn become_root() -> Result<()> {
     fs::write("/proc/self/setgroups", "deny").context("write deny to /proc/self/setgroups")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context("write /proc/self/uid_map")?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).context("write /proc/self/gid_map")
+}
+
+/// The number that an ordinary user has.
+pub const ORDINARY: u32 = 1000;
+
+/// Makes this process, between fork and exec, one of an ordinary user.
+///
+/// In a user namespace the caller gets another number than 0, and with the exec a process with such
+/// a number loses every capability. To the kernel he is still the same user, so whatever he may
+/// reach otherwise he may reach now.
+pub fn become_ordinary(may_make_namespaces: bool) -> io::Result<()> {
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{ORDINARY} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{ORDINARY} {gid} 1"))?;
+    if !may_make_namespaces {
+        // A limit of this namespace, and of all below it.
+        fs::write("/proc/sys/user/max_user_namespaces", "0")?;
+    }
+    Ok(())
 }

@@ -25,7 +25,7 @@ pub fn look(trial: &Trial) -> Result<View, Broken> {
             pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
             pair.processes()?,
             pair.by_namespace("network", "net", "interfaces, addresses, routes and ports")?,
-            pair.by_namespace("users", "user", "user and group ids")?,
+            pair.users()?,
             pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
             pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
             pair.capabilities()?,
@@ -121,12 +121,32 @@ impl Pair<'_> {
         Ok(facet("processes", state(own), [shown], witness))
     }
 
+    fn users(&self) -> Result<Facet> {
+        let own = self.differs("user")?;
+        let witness = self.witness("user", |_| Ok(String::new()))?;
+        if !own {
+            return Ok(facet("users", State::Shared, ["the host's".into()], witness));
+        }
+        let setgroups = self.inside.text("setgroups")?;
+        let lines = [
+            format!("uids: {}", describe_map(&self.inside.id_map("uid_map")?)),
+            format!("gids: {}", describe_map(&self.inside.id_map("gid_map")?)),
+            format!("setgroups: {}", setgroups.trim()),
+        ];
+        Ok(facet("users", State::Own, lines, witness))
+    }
+
     fn capabilities(&self) -> Result<Facet> {
         let (inside, outside) = (self.inside.status()?, self.outside.status()?);
         let effective = |status: &BTreeMap<String, String>| {
             format!("CapEff {}", status.get("CapEff").map_or("?", String::as_str))
         };
         let witness = [effective(&outside), effective(&inside)];
+        if self.differs("user")? {
+            // How many there are depends on the kernel.
+            let shown = "none outside of its own namespaces";
+            return Ok(facet("capabilities", State::Limited, [shown.into()], witness));
+        }
         let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
         let fewer: Vec<String> = sets
             .into_iter()
@@ -206,6 +226,15 @@ fn facet(
     witness: [String; 2],
 ) -> Facet {
     Facet { name: name.to_owned(), state, shown: shown.into_iter().collect(), witness }
+}
+
+/// A map without what differs from caller to caller: who he is, and what he was granted.
+fn describe_map(lines: &[[u32; 3]]) -> String {
+    match lines {
+        [] => "nobody".into(),
+        [[inside, _, 1]] => format!("{inside} is the caller, and nobody else exists"),
+        _ => "the caller, and the ids that he was granted".into(),
+    }
 }
 
 /// A mount without what differs from machine to machine.

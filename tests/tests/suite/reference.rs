@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 7] = [
+pub const STEPS: [&str; 8] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -16,6 +16,7 @@ pub const STEPS: [&str; 7] = [
     "04-uts-ns",
     "05-ipc-ns",
     "06-pid-ns",
+    "08-user-ns",
 ];
 
 /// Judges `program` as `step` and returns what `workshop grade` did.
