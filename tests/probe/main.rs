@@ -26,6 +26,7 @@
 //! | `shm-make KEY`, `shm-find KEY` | makes, or looks for, a System V shared memory segment | `ok` or `errno N` |
 //! | `mq-make NAME`, `mq-find NAME` | makes, or opens, a POSIX message queue | `ok` or `errno N` |
 //! | `kill PID N` | sends signal N to a process | `ok` or `errno N` |
+//! | `clock N` | asks clock N for its time | `ok SECONDS.NANOSECONDS` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -44,6 +45,7 @@ unsafe extern "C" {
     safe fn raise(signal: c_int) -> c_int;
     safe fn signal(signal: c_int, handler: usize) -> usize;
     safe fn setsid() -> c_int;
+    fn clock_gettime(clock: c_int, time: *mut [i64; 2]) -> c_int;
     fn chdir(path: *const c_char) -> c_int;
     fn chroot(path: *const c_char) -> c_int;
     fn mkdir(path: *const c_char, mode: u32) -> c_int;
@@ -158,6 +160,7 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
             check(kill(number(pid)?, number(signal)?))
         }
+        "clock" => clock(number(rest)?),
         "strays" => strays(number(rest)?),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }
@@ -240,4 +243,11 @@ fn hostname() -> io::Result<String> {
     check(unsafe { gethostname(name.as_mut_ptr(), name.len()) })?;
     // SAFETY: `name` ends with the NUL of above and lives as long as the reference.
     Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+}
+
+fn clock(number: c_int) -> io::Result<String> {
+    let mut time = [0; 2];
+    // SAFETY: on 64-bit machines a timespec is two 64-bit integers, for which there is room.
+    check(unsafe { clock_gettime(number, &raw mut time) })?;
+    Ok(format!("{}.{:09}", time[0], time[1]))
 }

@@ -3,12 +3,14 @@
 //! One file per step, and in each the table of its checks. How much a check counts for which step
 //! is said in [`crate::steps`].
 
+mod cgroup_ns;
 mod chroot;
 mod fork_exec;
 mod ipc_ns;
 mod mount_ns;
 mod pid_ns;
 mod pivot_root;
+mod time_ns;
 mod user_ns;
 mod uts_ns;
 
@@ -40,6 +42,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         ipc_ns::CHECKS,
         pid_ns::CHECKS,
         user_ns::CHECKS,
+        time_ns::CHECKS,
+        cgroup_ns::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -9,11 +9,12 @@ use clap::Parser;
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
 use mount_ns::{default_mounts, make_devices, mount_all, private_mounts};
-use net_ns::{NetOptions, Network, spawn_waiting};
+use net_ns::{NetOptions, Network};
 use nix::sched::CloneFlags;
 use pid_ns::{PidOptions, init};
 use pivot_root::{bind_root, pivot_root};
 use time_ns::{TimeOptions, own_clocks};
+use user_ns::{UserOptions, Users};
 use uts_ns::{UtsOptions, own_host_name};
 
 /// Run COMMAND with the directory ROOTFS as its root and a control group of its own
@@ -26,6 +27,8 @@ struct Options {
     pid: PidOptions,
     #[command(flatten)]
     net: NetOptions,
+    #[command(flatten)]
+    user: UserOptions,
     #[command(flatten)]
     time: TimeOptions,
     #[command(flatten)]
@@ -41,9 +44,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let users = options.user.users()?;
     let network = options.net.network()?;
-    let child =
-        spawn_waiting(CloneFlags::CLONE_NEWPID | network.flags(), || container(options, &network))?;
+    let flags = CloneFlags::CLONE_NEWPID | network.flags();
+    let child = users.spawn(flags, || container(options, &users, &network))?;
+    users.map(child.pid())?;
     let _link = network.attach(child.pid())?;
     let mut group = options.cgroup.group()?;
     group.add(child.pid())?;
@@ -51,7 +56,8 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 /// What the child does between fork and exec: each line takes one thing of the host's away.
-fn container(options: &Options, network: &Network) -> anyhow::Result<Infallible> {
+fn container(options: &Options, users: &Users, network: &Network) -> anyhow::Result<Infallible> {
+    users.become_root()?;
     own_cgroup_view()?;
     network.configure()?;
     own_host_name(options.uts.hostname.as_deref())?;
@@ -59,7 +65,7 @@ fn container(options: &Options, network: &Network) -> anyhow::Result<Infallible>
     own_clocks(&options.time.offsets()?)?;
     private_mounts()?;
     let root = bind_root(&options.rootfs)?;
-    mount_all(&root, &default_mounts())?;
+    mount_all(&root, &users.mounts(default_mounts(), network))?;
     make_devices(&root)?;
     pivot_root(&root)?;
     let command = || exec(&options.command);
