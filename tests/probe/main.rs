@@ -17,6 +17,7 @@
 //! | `chown P UID` | makes another the owner of P | `ok` or `errno N` |
 //! | `umount P` | unmounts what is mounted on P | `ok` or `errno N` |
 //! | `mount P` | mounts a tmpfs on P | `ok` or `errno N` |
+//! | `cgroups P NAME` | mounts the control groups on P, those of version 1 that have this name | `ok` or `errno N` |
 //! | `read P` | reads 16 bytes from P | `ok HEX` or `errno N` |
 //! | `write P TEXT` | writes TEXT to P, which it makes if it must | `ok` or `errno N` |
 //! | `tty` | opens a pseudo-terminal through /dev/ptmx and its other end | `ok NUMBER` or `errno N` |
@@ -131,6 +132,13 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let tmpfs = c"tmpfs".as_ptr();
             mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
         }),
+        "cgroups" => {
+            let (path, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            let kind = if name.is_empty() { c"cgroup2" } else { c"cgroup" }.as_ptr();
+            let (path, name) = (CString::new(path)?, CString::new(name)?);
+            // SAFETY: all of these are C strings that live until the call has returned.
+            check(unsafe { mount(kind, path.as_ptr(), kind, 0, name.as_ptr().cast()) })
+        }
         "read" => {
             let mut bytes = [0; 16];
             let count = File::open(rest)?.read(&mut bytes)?;

@@ -5,6 +5,7 @@
 //! - [`run`]: the step while it runs, and its end; [`stream`]: what it writes.
 //! - [`agent`]: the probe, running as the container's command, and the orders it takes.
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
+//! - [`groups`]: which control groups a process is in.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
 //! - [`random`]: words and numbers that nobody can know before.
@@ -12,6 +13,7 @@
 //! - [`verdict`]: how a check ends.
 
 pub mod agent;
+pub mod groups;
 pub mod kernel;
 pub mod processes;
 pub mod random;
