@@ -21,7 +21,7 @@ pub fn reference(name: &str) -> PathBuf {
 }
 
 /// Whether a throw-away host can be made here. If not the test named is counted as unsupported, out
-/// loud: standard error is written to directly, because the test runner hides what a test prints.
+/// loud.
 pub fn can_judge(test: &str) -> bool {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
     let reason = REASON.get_or_init(|| {
@@ -31,9 +31,15 @@ pub fn can_judge(test: &str) -> bool {
         failed.then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
     });
     if let Some(reason) = reason {
-        let _ = writeln!(io::stderr(), "unsupported: {test}: {reason}");
+        say_unsupported(test, reason);
     }
     reason.is_none()
+}
+
+/// Says what cannot be tried here, and why. Standard error is written to directly, because the test
+/// runner hides what a test prints.
+pub fn say_unsupported(what: &str, reason: &str) {
+    let _ = writeln!(io::stderr(), "unsupported: {what}: {reason}");
 }
 
 /// Held by a test while it judges, beside others.

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
 pub const STEPS: [&str; 8] = [
@@ -36,11 +36,23 @@ pub fn report(output: &Output) -> Value {
     })
 }
 
-/// The names of the checks that did not pass, in the order of the report.
+/// The names of the checks that failed, or that the judge could not finish.
 pub fn lost(report: &Value) -> Vec<&str> {
-    let checks = report["checks"].as_array().expect("a report has checks");
-    let not_passed = checks.iter().filter(|check| check["status"] != "passed");
-    not_passed.map(|check| check["name"].as_str().expect("a check has a name")).collect()
+    let judged = checks(report).filter(|check| check["status"] != "unsupported");
+    judged.filter(|check| check["status"] != "passed").map(name).collect()
+}
+
+/// The names of the checks that this machine, or this user, cannot run.
+pub fn unsupported(report: &Value) -> Vec<&str> {
+    checks(report).filter(|check| check["status"] == "unsupported").map(name).collect()
+}
+
+fn checks(report: &Value) -> impl Iterator<Item = &Value> {
+    report["checks"].as_array().expect("a report has checks").iter()
+}
+
+fn name(check: &Value) -> &str {
+    check["name"].as_str().expect("a check has a name")
 }
 
 #[test]
@@ -53,7 +65,10 @@ fn every_step_gets_full_points() {
         let output = grade(step, &reference(step), &["--thorough"]);
         let report = report(&output);
         assert_eq!(lost(&report), [""; 0], "{step}: {report:#}");
-        assert_eq!(report["score"], 100, "{step}: {report:#}");
+        for check in checks(&report).filter(|check| check["status"] == "unsupported") {
+            say_unsupported(name(check), check["message"].as_str().unwrap_or_default());
+        }
+        assert_eq!(report["score"], report["max"], "{step}: {report:#}");
         assert_eq!(output.status.code(), Some(0), "{step}");
     }
 }
