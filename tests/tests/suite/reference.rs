@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 8] = [
+pub const STEPS: [&str; 10] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -17,6 +17,8 @@ pub const STEPS: [&str; 8] = [
     "05-ipc-ns",
     "06-pid-ns",
     "08-user-ns",
+    "09-time-ns",
+    "10-cgroup-ns",
 ];
 
 /// Judges `program` as `step` and returns what `workshop grade` did.
