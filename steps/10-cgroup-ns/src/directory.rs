@@ -23,7 +23,7 @@ use nix::unistd::geteuid;
 const PREFIX: &str = "cooper-";
 
 /// How long a group that is busy is tried again.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A name that no other group has, by which a later step knows it as one of ours.
 pub fn new_name() -> anyhow::Result<String> {
