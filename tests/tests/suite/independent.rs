@@ -10,14 +10,17 @@ use crate::binaries::{beside_others, can_judge, clone};
 use crate::reference::{STEPS, grade, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 13] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
+    ("find", "findutils"),
     ("hostname", "hostname"),
+    ("ip", "iproute2"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
+    ("perl", "perl-base"),
     ("pivot_root", "util-linux"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
@@ -47,6 +50,6 @@ fn a_shell_script_gets_full_points() {
     for step in STEPS {
         let output = grade(step, &script(step), &[]);
         let report = report(&output);
-        assert_eq!(report["score"], 100, "{step}: {report:#}");
+        assert_eq!(report["score"], report["max"], "{step}: {report:#}");
     }
 }
