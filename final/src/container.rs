@@ -6,15 +6,18 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use cgroup_ns::{Group, own_cgroup_view};
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
 use mount_ns::{make_devices, mount_all, private_mounts};
+use net_ns::spawn_waiting;
 use nix::env::clearenv;
 use nix::sched::CloneFlags;
 use nix::unistd::chdir;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
-use pid_ns::{init, spawn};
+use pid_ns::init;
 use pivot_root::{bind_root, pivot_root};
+use time_ns::{Offsets, own_clocks};
 use uts_ns::own_host_name;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
@@ -24,8 +27,11 @@ pub const INIT: &str = "cooper.init";
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    let child = spawn(flags, || container(spec))?;
-    wait(&child)
+    let child = spawn_waiting(flags, || container(spec))?;
+    let linux = spec.linux().as_ref();
+    let mut group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
+    group.add(child.pid())?;
+    wait(&child.release()?)
 }
 
 /// Whether the container gets a namespace of this kind, or stays in ours. (To join one by its path
@@ -44,6 +50,9 @@ fn container(spec: &Spec) -> anyhow::Result<Infallible> {
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
+    if has_own(spec, LinuxNamespaceType::Cgroup)? {
+        own_cgroup_view()?;
+    }
     if has_own(spec, LinuxNamespaceType::Uts)? {
         own_host_name(spec.hostname().as_deref().map(OsStr::new))?;
     } else if spec.hostname().is_some() {
@@ -51,6 +60,12 @@ fn container(spec: &Spec) -> anyhow::Result<Infallible> {
     }
     if has_own(spec, LinuxNamespaceType::Ipc)? {
         own_ipc()?;
+    }
+    let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
+    if has_own(spec, LinuxNamespaceType::Time)? {
+        own_clocks(offsets.unwrap_or(&Offsets::new()))?;
+    } else if offsets.is_some() {
+        bail!("the configuration has time offsets and no time namespace: no clock can be moved");
     }
     if has_own(spec, LinuxNamespaceType::Mount)? {
         private_mounts()?;

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use cgroup_ns::CgroupOptions;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use nix::unistd::{getgid, getuid};
 use oci_spec::runtime::Spec;
 use pid_ns::PidOptions;
 use serde_json::json;
+use time_ns::TimeOptions;
 use uts_ns::UtsOptions;
 
 use crate::container;
@@ -22,7 +24,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// What a container has for itself. Without `--hostname` the new UTS namespace keeps the host's name:
 /// Docker names a container after its id, and a name made up for one that has no id would lead to
 /// nothing.
-const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
+const NAMESPACES: [&str; 6] = ["pid", "uts", "ipc", "mount", "time", "cgroup"];
 
 /// Create and run a new container
 #[derive(clap::Args)]
@@ -31,6 +33,10 @@ pub struct RunOptions {
     uts: UtsOptions,
     #[command(flatten)]
     pid: PidOptions,
+    #[command(flatten)]
+    time: TimeOptions,
+    #[command(flatten)]
+    cgroup: CgroupOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -61,6 +67,12 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
+    }
+    if options.time.uptime.is_some() {
+        configuration["linux"]["timeOffsets"] = json!(options.time.offsets()?);
+    }
+    if let Some(path) = options.cgroup.path()? {
+        configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
     if options.pid.init {
         configuration["annotations"] = json!({ container::INIT: "true" });
@@ -123,5 +135,17 @@ mod tests {
         let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
         assert_eq!(spec.hostname().as_deref(), Some("barrel"));
         assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
+    }
+
+    #[test]
+    fn an_uptime_and_a_parent_of_the_group_are_written_down() {
+        let spec =
+            spec(&["run", "--uptime", "60", "--cgroup-parent", "/ours", "/srv/alpine", "sh"]);
+        let linux = spec.linux().as_ref().unwrap();
+        let mut clocks: Vec<_> = linux.time_offsets().as_ref().unwrap().keys().collect();
+        clocks.sort_unstable();
+        assert_eq!(clocks, ["boottime", "monotonic"]);
+        let path = linux.cgroups_path().as_ref().unwrap();
+        assert_eq!(path.parent(), Some("/ours".as_ref()));
     }
 }
