@@ -6,18 +6,22 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use cgroup_ns::{Group, own_cgroup_view};
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
 use mount_ns::{make_devices, mount_all, private_mounts};
+use net_ns::Network;
 use nix::env::clearenv;
 use nix::sched::CloneFlags;
 use nix::unistd::chdir;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use pid_ns::init;
 use pivot_root::{bind_root, pivot_root};
+use time_ns::{Offsets, own_clocks};
 use user_ns::Users;
 use uts_ns::own_host_name;
 
+use crate::network::network;
 use crate::users::users;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
@@ -25,11 +29,15 @@ pub const INIT: &str = "cooper.init";
 
 /// Runs the container that `spec` describes, and returns the status of its process.
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
-    let mut flags = CloneFlags::empty();
+    let (users, network) = (users(spec)?, network(spec)?);
+    let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    let users = users(spec)?;
-    let child = users.spawn(flags, || container(spec, &users))?;
+    let child = users.spawn(flags, || container(spec, &users, &network))?;
     users.map(child.pid())?;
+    let _link = network.attach(child.pid())?;
+    let linux = spec.linux().as_ref();
+    let mut group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
+    group.add(child.pid())?;
     wait(&child.release()?)
 }
 
@@ -44,12 +52,21 @@ pub fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
     Ok(wanted.is_some())
 }
 
+/// What the configuration says beyond the specification.
+pub fn annotation<'s>(spec: &'s Spec, name: &str) -> Option<&'s str> {
+    spec.annotations().as_ref()?.get(name).map(String::as_str)
+}
+
 /// What the child does between fork and exec.
-fn container(spec: &Spec, users: &Users) -> anyhow::Result<Infallible> {
-    users.become_root()?;
+fn container(spec: &Spec, users: &Users, network: &Network) -> anyhow::Result<Infallible> {
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
+    users.become_root()?;
+    if has_own(spec, LinuxNamespaceType::Cgroup)? {
+        own_cgroup_view()?;
+    }
+    network.configure()?;
     if has_own(spec, LinuxNamespaceType::Uts)? {
         own_host_name(spec.hostname().as_deref().map(OsStr::new))?;
     } else if spec.hostname().is_some() {
@@ -58,21 +75,22 @@ fn container(spec: &Spec, users: &Users) -> anyhow::Result<Infallible> {
     if has_own(spec, LinuxNamespaceType::Ipc)? {
         own_ipc()?;
     }
+    let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
+    if has_own(spec, LinuxNamespaceType::Time)? {
+        own_clocks(offsets.unwrap_or(&Offsets::new()))?;
+    } else if offsets.is_some() {
+        bail!("the configuration has time offsets and no time namespace: no clock can be moved");
+    }
     if has_own(spec, LinuxNamespaceType::Mount)? {
         private_mounts()?;
     } else {
         bail!("the configuration has no mount namespace: its mounts would be the host's");
     }
     let root = bind_root(root.path())?;
-    mount_all(&root, spec.mounts().as_deref().unwrap_or_default())?;
+    mount_all(&root, &users.mounts(spec.mounts().clone().unwrap_or_default(), network))?;
     make_devices(&root)?;
     pivot_root(&root)?;
-    let annotations = spec.annotations().as_ref();
-    if annotations.and_then(|all| all.get(INIT)).is_some_and(|value| value == "true") {
-        init(|| start(process))
-    } else {
-        start(process)
-    }
+    if annotation(spec, INIT) == Some("true") { init(|| start(process)) } else { start(process) }
 }
 
 /// Becomes the process that `process` describes.

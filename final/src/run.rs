@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use cgroup_ns::CgroupOptions;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
-use nix::unistd::{getgid, getuid};
+use net_ns::NetOptions;
+use nix::unistd::getgid;
 use oci_spec::runtime::Spec;
 use pid_ns::PidOptions;
 use serde_json::json;
+use time_ns::TimeOptions;
 use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
-use crate::container;
-use crate::users::mappings;
+use crate::{container, network, users};
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -24,7 +26,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// What a container has for itself. Without `--hostname` the new UTS namespace keeps the host's name:
 /// Docker names a container after its id, and a name made up for one that has no id would lead to
 /// nothing.
-const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
+const NAMESPACES: [&str; 6] = ["pid", "uts", "ipc", "mount", "time", "cgroup"];
 
 /// Create and run a new container
 #[derive(clap::Args)]
@@ -34,7 +36,13 @@ pub struct RunOptions {
     #[command(flatten)]
     pid: PidOptions,
     #[command(flatten)]
+    net: NetOptions,
+    #[command(flatten)]
     user: UserOptions,
+    #[command(flatten)]
+    time: TimeOptions,
+    #[command(flatten)]
+    cgroup: CgroupOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -51,6 +59,9 @@ pub fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
 fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let args: Vec<_> =
         options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
+    let users = options.user.users()?;
+    // Whoever is not root has users of his own, among whom he is.
+    let gid = if let Users::Own { .. } = users { 0 } else { getgid().as_raw() };
     let mut configuration = json!({
         "ociVersion": "1.2.0",
         "root": { "path": utf8(options.rootfs.as_os_str())? },
@@ -58,22 +69,25 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "args": args,
             "env": environment()?,
             "cwd": "/",
-            "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
+            "user": { "uid": 0, "gid": gid },
         },
         "mounts": default_mounts(),
         "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
+        "annotations": {},
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
     }
-    if let Users::Own { uids, gids } = options.user.users()? {
-        let linux = &mut configuration["linux"];
-        linux["uidMappings"] = mappings(&uids);
-        linux["gidMappings"] = mappings(&gids);
-        linux["namespaces"].as_array_mut().context("namespaces")?.push(json!({ "type": "user" }));
+    network::describe(&options.net, &mut configuration)?;
+    users::describe(&users, &mut configuration)?;
+    if options.time.uptime.is_some() {
+        configuration["linux"]["timeOffsets"] = json!(options.time.offsets()?);
+    }
+    if let Some(path) = options.cgroup.path()? {
+        configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
     if options.pid.init {
-        configuration["annotations"] = json!({ container::INIT: "true" });
+        configuration["annotations"][container::INIT] = "true".into();
     }
     serde_json::from_value(configuration).context("put the runtime configuration together")
 }
@@ -133,5 +147,17 @@ mod tests {
         let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
         assert_eq!(spec.hostname().as_deref(), Some("barrel"));
         assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
+    }
+
+    #[test]
+    fn an_uptime_and_a_parent_of_the_group_are_written_down() {
+        let spec =
+            spec(&["run", "--uptime", "60", "--cgroup-parent", "/ours", "/srv/alpine", "sh"]);
+        let linux = spec.linux().as_ref().unwrap();
+        let mut clocks: Vec<_> = linux.time_offsets().as_ref().unwrap().keys().collect();
+        clocks.sort_unstable();
+        assert_eq!(clocks, ["boottime", "monotonic"]);
+        let path = linux.cgroups_path().as_ref().unwrap();
+        assert_eq!(path.parent(), Some("/ours".as_ref()));
     }
 }

@@ -8,17 +8,15 @@ use user_ns::ids::Range;
 
 use crate::container::has_own;
 
-/// One of the configuration's `uidMappings` or `gidMappings`.
-pub fn mappings(map: &[Range]) -> Value {
-    map.iter()
-        .map(|range| {
-            json!({
-                "containerID": range.inside,
-                "hostID": range.outside,
-                "size": range.count,
-            })
-        })
-        .collect()
+/// Writes these users into a configuration.
+pub fn describe(users: &Users, configuration: &mut Value) -> anyhow::Result<()> {
+    let Users::Own { uids, gids } = users else { return Ok(()) };
+    let linux = &mut configuration["linux"];
+    linux["uidMappings"] = mappings(uids);
+    linux["gidMappings"] = mappings(gids);
+    let namespaces = linux["namespaces"].as_array_mut();
+    namespaces.context("the configuration has namespaces")?.push(json!({ "type": "user" }));
+    Ok(())
 }
 
 /// The users that a configuration describes.
@@ -36,6 +34,11 @@ pub fn users(spec: &Spec) -> anyhow::Result<Users> {
         .and(gids.first())
         .context("the configuration has a user namespace and does not map both kinds of ids")?;
     Ok(Users::Own { uids, gids })
+}
+
+fn mappings(map: &[Range]) -> Value {
+    let line = |range: &Range| json!({ "containerID": range.inside, "hostID": range.outside, "size": range.count });
+    map.iter().map(line).collect()
 }
 
 fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<Range> {

@@ -1,12 +1,17 @@
 # shellcheck shell=bash
-# The container of steps 04 to 06: step 03 in more namespaces, and the host name.
+# The container from step 04 on: step 03 in more namespaces, and the host name.
 #
 # See 03-pivot-root for how the root changes. The script runs three times: as the step, then as `--outside`
 # in the new namespaces with the root of the host, and from there as `--inside` with their own root.
 
-# options ARG...: sets step_hostname, step_init, step_rootfs and step_command.
+# configure: what a later step does in the new namespaces, with the root of the host.
+configure() {
+    :
+}
+
+# options ARG...: sets step_hostname, step_init, step_rootfs and step_command, and what later steps bring.
 options() {
-    step_hostname='' step_init=
+    step_hostname='' step_init='' step_userns='' step_uptime='' step_parent=''
     while :; do
         case ${1-} in
         --hostname | -h)
@@ -20,6 +25,19 @@ options() {
             ;;
         --init)
             step_init=init
+            shift
+            ;;
+        --userns)
+            step_userns=yes
+            shift
+            ;;
+        --uptime | --cgroup-parent)
+            [ $# -ge 2 ] || fail 125 "$1 needs a value"
+            options_with_value "$1" "$2"
+            shift 2
+            ;;
+        --uptime=* | --cgroup-parent=*)
+            options_with_value "${1%%=*}" "${1#*=}"
             shift
             ;;
         --)
@@ -36,6 +54,21 @@ options() {
     step_command=("${@:2}")
 }
 
+# options_with_value OPTION VALUE: what steps 09 and 10 bring.
+options_with_value() {
+    case $1 in
+    --uptime)
+        # 32 bits are 136 years; the kernel's clocks end after 146.
+        [[ $2 =~ ^[0-9]{1,10}$ ]] && ((10#$2 < 1 << 32)) || fail 125 "--uptime $2: no number of seconds"
+        step_uptime=$((10#$2))
+        ;;
+    --cgroup-parent)
+        [ -n "$2" ] || fail 125 "$1 needs a path"
+        step_parent=/$2
+        ;;
+    esac
+}
+
 # stages ARG...: returns if this is the step itself. The others are given, in this order: the root, the
 # host name, whether there is to be an init, the command.
 stages() {
@@ -43,6 +76,7 @@ stages() {
     --outside)
         exec 9<&-
         [ -z "$3" ] || try hostname -- "$3"
+        configure
         # By /proc/self and not by number: /proc is still the host's, and $$ a number of the container's.
         "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" || exit
         # Both were given the same place, so the old root lies on top of the new one now.

@@ -17,6 +17,7 @@
 //! | `chown P UID` | makes another the owner of P | `ok` or `errno N` |
 //! | `umount P` | unmounts what is mounted on P | `ok` or `errno N` |
 //! | `mount P` | mounts a tmpfs on P | `ok` or `errno N` |
+//! | `cgroups P NAME` | mounts the control groups on P, those of version 1 that have this name | `ok` or `errno N` |
 //! | `read P` | reads 16 bytes from P | `ok HEX` or `errno N` |
 //! | `write P TEXT` | writes TEXT to P, which it makes if it must | `ok` or `errno N` |
 //! | `tty` | opens a pseudo-terminal through /dev/ptmx and its other end | `ok NUMBER` or `errno N` |
@@ -31,6 +32,7 @@
 //! | `connect ADDRESS:PORT TEXT`, `connect NAME TEXT` | connects, and sends TEXT | `ok` or `errno N` |
 //! | `down NAME` | takes a network interface down | `ok` or `errno N` |
 //! | `ptrace PID` | begins to trace a process | `ok` or `errno N` |
+//! | `clock N` | asks clock N for its time | `ok SECONDS.NANOSECONDS` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -54,6 +56,7 @@ unsafe extern "C" {
     safe fn raise(signal: c_int) -> c_int;
     safe fn signal(signal: c_int, handler: usize) -> usize;
     safe fn setsid() -> c_int;
+    fn clock_gettime(clock: c_int, time: *mut [i64; 2]) -> c_int;
     fn chdir(path: *const c_char) -> c_int;
     fn chroot(path: *const c_char) -> c_int;
     fn mkdir(path: *const c_char, mode: u32) -> c_int;
@@ -159,6 +162,13 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let tmpfs = c"tmpfs".as_ptr();
             mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
         }),
+        "cgroups" => {
+            let (path, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            let kind = if name.is_empty() { c"cgroup2" } else { c"cgroup" }.as_ptr();
+            let (path, name) = (CString::new(path)?, CString::new(name)?);
+            // SAFETY: all of these are C strings that live until the call has returned.
+            check(unsafe { mount(kind, path.as_ptr(), kind, 0, name.as_ptr().cast()) })
+        }
         "read" => {
             let mut bytes = [0; 16];
             let count = File::open(rest)?.read(&mut bytes)?;
@@ -192,6 +202,7 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(String::new()),
         },
+        "clock" => clock(number(rest)?),
         "strays" => strays(number(rest)?),
         "listen" => listen(rest),
         "accept" => accept(),
@@ -326,4 +337,11 @@ fn take_down(interface: &str) -> io::Result<String> {
     let socket = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
     // SAFETY: the request has the size and the layout of an ifreq, and outlives the call.
     check(unsafe { ioctl_ifreq(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request) })
+}
+
+fn clock(number: c_int) -> io::Result<String> {
+    let mut time = [0; 2];
+    // SAFETY: on 64-bit machines a timespec is two 64-bit integers, for which there is room.
+    check(unsafe { clock_gettime(number, &raw mut time) })?;
+    Ok(format!("{}.{:09}", time[0], time[1]))
 }

@@ -3,6 +3,7 @@
 //! One file per step, and in each the table of its checks. How much a check counts for which step
 //! is said in [`crate::steps`].
 
+mod cgroup_ns;
 mod chroot;
 mod fork_exec;
 mod ipc_ns;
@@ -10,6 +11,7 @@ mod mount_ns;
 mod net_ns;
 mod pid_ns;
 mod pivot_root;
+mod time_ns;
 mod user_ns;
 mod uts_ns;
 
@@ -42,6 +44,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         pid_ns::CHECKS,
         net_ns::CHECKS,
         user_ns::CHECKS,
+        time_ns::CHECKS,
+        cgroup_ns::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@
 //! - [`agent`]: the probe, running as the container's command, and the orders it takes.
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
+//! - [`groups`]: which control groups a process is in.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
 //! - [`random`]: words and numbers that nobody can know before.
@@ -13,6 +14,7 @@
 //! - [`verdict`]: how a check ends.
 
 pub mod agent;
+pub mod groups;
 pub mod kernel;
 pub mod netfilter;
 pub mod network;

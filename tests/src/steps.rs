@@ -107,6 +107,8 @@ const KEPT: &[&str] = &[
     "net-ns/loopback-is-up",
     "net-ns/bridge-carries-connections-both-ways",
     "user-ns/an-ordinary-user-can-run-it",
+    "time-ns/both-clocks-start-at-the-uptime",
+    "cgroup-ns/the-group-is-removed",
 ];
 
 /// All steps, in their order.
@@ -249,6 +251,37 @@ pub static STEPS: &[Step] = &[
             ("user-ns/what-a-mount-covers-stays-covered", 5),
             ("user-ns/the-option-is-known", 2),
             ("user-ns/a-host-that-refuses-is-125", 3),
+        ],
+    },
+    Step {
+        number: 9,
+        slug: "time-ns",
+        about: include_str!("../../steps/09-time-ns/step.toml"),
+        own: &[
+            ("time-ns/own-time-namespace", 14),
+            ("time-ns/both-clocks-start-at-the-uptime", 16),
+            ("time-ns/an-ordinary-user-can-set-it", 6),
+            ("time-ns/without-an-uptime-nothing-changes", 6),
+            ("time-ns/every-process-has-these-clocks", 8),
+            ("time-ns/the-command-stays-process-1", 5),
+            ("time-ns/impossible-uptime-is-125", 5),
+        ],
+    },
+    Step {
+        number: 10,
+        slug: "cgroup-ns",
+        about: include_str!("../../steps/10-cgroup-ns/step.toml"),
+        own: &[
+            ("cgroup-ns/own-cgroup-namespace", 8),
+            ("cgroup-ns/its-group-is-the-root", 10),
+            ("cgroup-ns/a-group-in-every-hierarchy", 10),
+            ("cgroup-ns/the-step-stays-outside", 4),
+            ("cgroup-ns/no-other-group-can-be-seen", 5),
+            ("cgroup-ns/two-containers-have-two-groups", 4),
+            ("cgroup-ns/the-parent-is-as-asked-for", 5),
+            ("cgroup-ns/impossible-parent-is-125", 3),
+            ("cgroup-ns/the-group-is-removed", 6),
+            ("cgroup-ns/a-killed-steps-group-is-removed-by-the-next", 5),
         ],
     },
 ];

@@ -14,6 +14,7 @@ use super::Check;
 use super::fork_exec::{has_status, refuses, runs};
 use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
+use crate::judge::start::Start;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
 use crate::sandbox::users::ORDINARY;
@@ -82,8 +83,14 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
+/// A container with users of its own: step 08 makes no other, later ones do when asked.
+fn start<'t>(trial: &'t Trial<'t>) -> Start<'t> {
+    let must_ask = trial.subject.step.number > 8;
+    trial.start().options(must_ask.then_some("--userns"))
+}
+
 fn own_user_namespace(trial: &Trial) -> Held {
-    has_own_namespace(trial, &trial.start().agent()?)
+    has_own_namespace(trial, &start(trial).agent()?)
 }
 
 fn has_own_namespace(trial: &Trial, agent: &Agent) -> Held {
@@ -94,7 +101,7 @@ fn has_own_namespace(trial: &Trial, agent: &Agent) -> Held {
 }
 
 fn the_other_namespaces_belong_to_it(trial: &Trial) -> Held {
-    let agent = trial.start().agent()?;
+    let agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     let users = agent.command.namespace("user")?;
     for kind in ["mnt", "pid", "net", "ipc", "uts"] {
@@ -109,7 +116,7 @@ fn the_other_namespaces_belong_to_it(trial: &Trial) -> Held {
 }
 
 fn the_caller_is_root_inside(trial: &Trial) -> Held {
-    let agent = trial.start().agent()?;
+    let agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     is_root_inside(&agent)
 }
@@ -152,7 +159,7 @@ fn only_granted_ids_are_mapped(trial: &Trial) -> Held {
 }
 
 fn only_these_are_mapped(trial: &Trial, granted: &[(u32, u32)]) -> Held {
-    let agent = trial.start().agent()?;
+    let agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     for (map, caller) in [("uid_map", geteuid().as_raw()), ("gid_map", getegid().as_raw())] {
         let lines = agent.command.id_map(map)?;
@@ -179,7 +186,7 @@ fn setgroups_is_denied(trial: &Trial) -> Held {
         return Err(Broken::Unsupported(reason.into()));
     }
     grant(&[])?;
-    let agent = trial.start().agent()?;
+    let agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     let shown = agent.command.text("setgroups")?;
     expect(shown.trim() == "deny", "/proc/PID/setgroups reads `deny`", || format!("{shown:?}"))
@@ -204,7 +211,7 @@ fn files_of_others_stay_out_of_reach(trial: &Trial) -> Held {
     let name = trial.word();
     put_a_file_of_anothers(trial, &trial.outside(&name))?;
     grant(&[])?;
-    let mut agent = trial.start().agent()?;
+    let mut agent = start(trial).agent()?;
     for (order, due) in
         [(format!("read /{name}"), Errno::EACCES), (format!("chown /{name} 0"), Errno::EPERM)]
     {
@@ -248,7 +255,7 @@ fn what_a_mount_covers_stays_covered(trial: &Trial) -> Held {
     fs::write(covered.join("secret"), "secret").context("write a file")?;
     let (tmpfs, none) = (Some("tmpfs"), None::<&str>);
     mount(tmpfs, &covered, tmpfs, MsFlags::empty(), none).context("mount a tmpfs in ROOTFS")?;
-    let mut agent = trial.start().agent()?;
+    let mut agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     // It may refuse the call, or not show the mount at all; what counts is what can be read then.
     let unmounted = agent.order(&format!("umount /{name}"))?;

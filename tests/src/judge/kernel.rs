@@ -132,6 +132,16 @@ impl<'h> Process<'h> {
         self.text(file)?.lines().map(line).collect()
     }
 
+    /// Its `/proc/PID/cgroup`, as a process sees it that joins its cgroup namespace.
+    pub fn cgroup_inside(&self) -> Result<String> {
+        let namespace = self.open("ns/cgroup", OFlag::O_RDONLY)?;
+        fork::run(|| {
+            setns(&namespace, CloneFlags::CLONE_NEWCGROUP)
+                .context("setns to the cgroup namespace")?;
+            self.text("cgroup")
+        })
+    }
+
     /// One of its files that holds text.
     pub fn text(&self, file: &str) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.read(file)?).into_owned())

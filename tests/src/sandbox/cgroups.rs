@@ -42,7 +42,9 @@ pub fn hierarchies() -> Result<Vec<Hierarchy>> {
     Ok(find(&mountinfo::of_this_process()?, &groups))
 }
 
-fn find(mounts: &[Mount], groups: &str) -> Vec<Hierarchy> {
+/// The hierarchies among these mounts, each once, and in each the group of the process that has this
+/// `/proc/PID/cgroup`.
+pub fn find(mounts: &[Mount], groups: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for mount in mounts {
         let hierarchy = groups.lines().find_map(|line| of_mount(mount, line));

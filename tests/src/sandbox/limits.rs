@@ -1,19 +1,23 @@
 //! A control group for everything inside of one sandbox, where the caller may make one.
 //!
-//! On cgroup version 1 there is one group in each of the `memory` and `pids` hierarchies, on
-//! version 2 a single one (`cgroups(7)`).
+//! On cgroup version 1 there is one group in each hierarchy that a container needs, on version 2 a
+//! single one (`cgroups(7)`). To what runs inside these groups are the roots of its hierarchies, and
+//! it may make groups below them, as on a host.
 
-use std::fs::{self, File, Permissions};
+mod member;
+
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use super::cgroups::{Hierarchy, hierarchies};
-use super::lease::Lease;
+pub use member::Member;
+
+use super::cgroups::hierarchies;
 use super::mounts::tmpfs;
 
 /// How many processes may exist inside.
@@ -24,12 +28,6 @@ pub const MEMORY: u64 = 768 << 20;
 /// The groups of one sandbox; they are removed with this value.
 pub struct Group {
     members: Vec<Member>,
-}
-
-/// Its group in one hierarchy.
-pub struct Member {
-    hierarchy: Hierarchy,
-    directory: Lease,
 }
 
 impl Group {
@@ -58,9 +56,10 @@ impl Group {
             self.members.iter().map(door).collect()
         };
         let way_back = open(Member::way_back).context("open the groups of the caller")?;
-        open(Member::door).and_then(join).context("join the groups of the sandbox")?;
+        open(Member::entrance).and_then(join).context("join the groups of the sandbox")?;
         let made = unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare the cgroup namespace");
         join(way_back).context("go back to the groups of the caller")?;
+        self.members.iter().for_each(Member::hand_down);
         made
     }
 
@@ -77,64 +76,20 @@ impl Group {
             let (kind, options) = (hierarchy.kind.as_str(), hierarchy.controllers.join(","));
             mount(Some(kind), &target, Some(kind), flags, Some(options.as_str()))
                 .with_context(|| format!("mount {kind} on {}", target.display()))?;
+            if let [_, _, ..] = hierarchy.controllers[..] {
+                link(&target, &hierarchy.controllers)?;
+            }
         }
         Ok(())
     }
 }
 
-impl Member {
-    fn make(hierarchy: Hierarchy) -> Option<Member> {
-        let limits = |name: &String| ["memory", "pids"].contains(&name.as_str());
-        if !(hierarchy.is_unified() || hierarchy.controllers.iter().any(limits)) {
-            return None;
-        }
-        let directory = hierarchy
-            .parents()
-            .filter_map(|parent| Lease::take(parent, remove).ok())
-            .find(|lease| limit(lease.path()))?;
-        Some(Member { hierarchy, directory })
+/// Where one hierarchy has several controllers, each is a link beside it, as on every such host.
+fn link(hierarchy: &Path, controllers: &[String]) -> Result<()> {
+    let name = hierarchy.file_name().context("a hierarchy is mounted on /")?;
+    for controller in controllers {
+        let link = hierarchy.with_file_name(controller);
+        symlink(name, &link).with_context(|| format!("make the link {}", link.display()))?;
     }
-
-    /// Opens the file to which a process writes 0 to join the group.
-    pub fn door(&self) -> io::Result<File> {
-        door(self.directory.path())
-    }
-
-    fn way_back(&self) -> io::Result<File> {
-        door(&self.hierarchy.own)
-    }
-}
-
-fn door(group: &Path) -> io::Result<File> {
-    File::options().write(true).open(group.join("cgroup.procs"))
-}
-
-/// Writes whatever limits this group knows; false if it knows neither of memory nor of processes.
-fn limit(group: &Path) -> bool {
-    let (memory, processes) = (MEMORY.to_string(), PROCESSES.to_string());
-    let write = |file: &str, value: &str| {
-        group.join(file).exists() && fs::write(group.join(file), value).is_ok()
-    };
-    let limited = [
-        write("memory.max", &memory),
-        write("memory.limit_in_bytes", &memory),
-        write("pids.max", &processes),
-    ];
-    // Swapping what is inside would only slow the host down. On version 1 this is memory and swap
-    // together; a kernel that accounts no swap has neither file.
-    write("memory.swap.max", "0");
-    write("memory.memsw.limit_in_bytes", &memory);
-    let _ = fs::set_permissions(group, Permissions::from_mode(0o755));
-    limited.contains(&true)
-}
-
-/// Removes a group and what the program made below it.
-fn remove(group: &Path) -> io::Result<()> {
-    for below in fs::read_dir(group)? {
-        let below = below?;
-        if below.file_type()?.is_dir() {
-            remove(&below.path())?;
-        }
-    }
-    fs::remove_dir(group)
+    Ok(())
 }

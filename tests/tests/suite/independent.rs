@@ -9,14 +9,17 @@ use crate::binaries::{beside_others, can_judge, clone, say_unsupported};
 use crate::reference::{STEPS, grade, lost, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 13] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
+    ("find", "findutils"),
     ("hostname", "hostname"),
+    ("ip", "iproute2"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
+    ("perl", "perl-base"),
     ("pivot_root", "util-linux"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),

@@ -1,0 +1,59 @@
+//! Which control groups a process is in, as the judge sees it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::kernel::Process;
+use super::trial::Trial;
+use super::verdict::Broken;
+use crate::sandbox::cgroups::{Hierarchy, find};
+
+/// The controllers of version 1 that a container needs a group for.
+pub const NEEDED: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "blkio"];
+
+/// The group of one process in every hierarchy that counts, by the hierarchy's name.
+pub type Groups = BTreeMap<String, Group>;
+
+/// The group of one process in one hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The root of the hierarchy in the throw-away host.
+    pub top: PathBuf,
+    /// Its directory there.
+    pub directory: PathBuf,
+    /// What is said to mount(2) to get this hierarchy: a controller, nothing for version 2.
+    pub controllers: String,
+}
+
+impl Group {
+    /// The group's path from the root of the hierarchy.
+    pub fn path(&self) -> &Path {
+        self.directory.strip_prefix(&self.top).unwrap_or(&self.directory)
+    }
+}
+
+/// The groups of a process: on version 2 one, on version 1 one for each of [`NEEDED`]. Where the
+/// throw-away host has none, no check about groups can be run.
+pub fn groups(trial: &Trial, process: &Process) -> Result<Groups, Broken> {
+    let found = find(&trial.host_mounts()?, &process.text("cgroup")?);
+    let (v2, v1): (Vec<_>, Vec<_>) = found.into_iter().partition(Hierarchy::is_unified);
+    let needed = |hierarchy: &Hierarchy| {
+        hierarchy.controllers.iter().any(|name| NEEDED.contains(&name.as_str()))
+    };
+    let v1: Vec<_> = v1.into_iter().filter(needed).collect();
+    let used = if v1.is_empty() { v2 } else { v1 };
+    if used.is_empty() {
+        let reason = "no control group can be made here: it takes root, or a delegated group (see \
+                      `cargo workshop doctor`)";
+        return Err(Broken::Unsupported(reason.into()));
+    }
+    Ok(used.into_iter().map(named).collect())
+}
+
+fn named(hierarchy: Hierarchy) -> (String, Group) {
+    let controllers = hierarchy.controllers.join(",");
+    let name = if controllers.is_empty() { "version 2".to_owned() } else { controllers.clone() };
+    (name, Group { top: hierarchy.mount_point, directory: hierarchy.own, controllers })
+}
