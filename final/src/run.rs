@@ -73,7 +73,6 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
         },
         "mounts": default_mounts(),
         "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
-        "annotations": {},
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
@@ -116,8 +115,10 @@ mod tests {
     use clap::{FromArgMatches, Parser};
     use fork_exec::command_of;
 
+    use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
+
     use super::container::INIT;
-    use super::{RunOptions, Spec, configuration, default_mounts};
+    use super::{RunOptions, Spec, Users, configuration, default_mounts, users};
 
     #[derive(Parser)]
     struct Line {
@@ -147,6 +148,35 @@ mod tests {
         let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
         assert_eq!(spec.hostname().as_deref(), Some("barrel"));
         assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
+    }
+
+    #[test]
+    fn a_network_is_a_namespace_and_what_connects_it_an_annotation() {
+        let kinds = |spec: &Spec| -> Vec<LinuxNamespaceType> {
+            let namespaces = spec.linux().as_ref().unwrap().namespaces().as_ref().unwrap();
+            namespaces.iter().map(LinuxNamespace::typ).collect()
+        };
+        let none = spec(&["run", "/srv/alpine", "sh"]);
+        assert!(
+            kinds(&none).contains(&LinuxNamespaceType::Network) && none.annotations().is_none()
+        );
+        let host = spec(&["run", "--network", "host", "/srv/alpine", "sh"]);
+        assert!(!kinds(&host).contains(&LinuxNamespaceType::Network));
+        let words = ["run", "--network", "bridge", "--ip", "10.209.0.9", "/srv/alpine", "sh"];
+        let annotations = spec(&words).annotations().clone().unwrap();
+        assert_eq!(annotations["cooper.network"], "bridge");
+        assert_eq!(annotations["cooper.network.ip"], "10.209.0.9");
+    }
+
+    #[test]
+    fn users_are_a_namespace_and_its_maps() {
+        let spec = spec(&["run", "--userns", "/srv/alpine", "sh"]);
+        let linux = spec.linux().as_ref().unwrap();
+        for mappings in [linux.uid_mappings(), linux.gid_mappings()] {
+            let first = mappings.as_ref().unwrap()[0];
+            assert_eq!((first.container_id(), first.size()), (0, 1));
+        }
+        assert!(matches!(users::users(&spec).unwrap(), Users::Own { .. }));
     }
 
     #[test]
