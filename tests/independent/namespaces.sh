@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The container of steps 04 to 06: step 03 in more namespaces, and the host name.
+# The container of steps 04 to 07: step 03 in more namespaces, and the host name.
 #
 # See 03-pivot-root for how the root changes. The script runs three times: as the step, then as `--outside`
 # in the new namespaces with the root of the host, and from there as `--inside` with their own root.
@@ -26,7 +26,10 @@ options() {
             shift
             break
             ;;
-        -*) fail 125 "$1: no such option" ;;
+        -*)
+            more_option "$@" || fail 125 "$1: no such option"
+            shift "$step_taken"
+            ;;
         *) break ;;
         esac
     done
@@ -36,12 +39,17 @@ options() {
     step_command=("${@:2}")
 }
 
+# more_option ARG...: step 07 has another one in its place.
+more_option() {
+    false
+}
+
 # stages ARG...: returns if this is the step itself. The others are given, in this order: the root, the
 # host name, whether there is to be an init, the command.
 stages() {
     case ${1-} in
     --outside)
-        exec 9<&-
+        exec 8<&- 9<&-
         [ -z "$3" ] || try hostname -- "$3"
         # By /proc/self and not by number: /proc is still the host's, and $$ a number of the container's.
         "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" || exit

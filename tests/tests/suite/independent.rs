@@ -10,13 +10,16 @@ use crate::binaries::{beside_others, can_judge, clone};
 use crate::reference::{STEPS, grade, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 13] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
+    ("flock", "util-linux"),
     ("hostname", "hostname"),
+    ("ip", "iproute2"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
+    ("nft", "nftables"),
     ("nsenter", "util-linux"),
     ("pivot_root", "util-linux"),
     ("setpriv", "util-linux"),
