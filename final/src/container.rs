@@ -9,30 +9,82 @@ use anyhow::{Context, bail};
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
 use mount_ns::{make_devices, mount_all, private_mounts};
+use net_ns::{NetOptions, Network, NetworkMode, spawn_waiting};
 use nix::env::clearenv;
 use nix::sched::CloneFlags;
 use nix::unistd::chdir;
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
-use pid_ns::{init, spawn};
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Process, Spec};
+use pid_ns::init;
 use pivot_root::{bind_root, pivot_root};
 use uts_ns::own_host_name;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
 pub const INIT: &str = "cooper.init";
 
+/// The annotations that ask for a network: the specification leaves that to whoever calls a runtime.
+pub const NETWORK: &str = "cooper.network";
+/// The container's address on the bridge.
+pub const IP: &str = "cooper.ip";
+/// The bridge's subnet.
+pub const SUBNET: &str = "cooper.subnet";
+
+/// The kinds of namespaces that are made here.
+const KINDS: [LinuxNamespaceType; 5] = [
+    LinuxNamespaceType::Pid,
+    LinuxNamespaceType::Uts,
+    LinuxNamespaceType::Ipc,
+    LinuxNamespaceType::Mount,
+    LinuxNamespaceType::Network,
+];
+
 /// Runs the container that `spec` describes, and returns the status of its process.
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
-    let mut flags = CloneFlags::empty();
+    refuse_other_namespaces(spec)?;
+    let network = network(spec)?.network()?;
+    let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    let child = spawn(flags, || container(spec))?;
-    wait(&child)
+    let child = spawn_waiting(flags, || container(spec, &network))?;
+    let _link = network.attach(child.pid())?;
+    wait(&child.release()?)
+}
+
+/// A container that shares what its configuration wants it to have for itself is worse than none.
+fn refuse_other_namespaces(spec: &Spec) -> anyhow::Result<()> {
+    match namespaces(spec).find(|wanted| !KINDS.contains(&wanted.typ())) {
+        Some(other) => bail!("the configuration has a {} namespace: not supported", other.typ()),
+        None => Ok(()),
+    }
+}
+
+/// What the configuration says of the network, as the options of step 07 would.
+fn network(spec: &Spec) -> anyhow::Result<NetOptions> {
+    let network = match (has_own(spec, LinuxNamespaceType::Network)?, annotation(spec, NETWORK)) {
+        (true, None) => NetworkMode::None,
+        (true, Some("bridge")) => NetworkMode::Bridge,
+        (true, Some(other)) => bail!("the annotation {NETWORK} says '{other}', and not 'bridge'"),
+        (false, None) => NetworkMode::Host,
+        (false, Some(_)) => {
+            bail!("the annotation {NETWORK} wants a network namespace, and there is none")
+        }
+    };
+    let ip = annotation(spec, IP).map(str::parse).transpose().context(IP)?;
+    let subnet = annotation(spec, SUBNET).map(str::parse).transpose();
+    Ok(NetOptions { network, ip, subnet: subnet.context(SUBNET)? })
+}
+
+fn annotation<'s>(spec: &'s Spec, name: &str) -> Option<&'s str> {
+    Some(spec.annotations().as_ref()?.get(name)?.as_str())
+}
+
+fn namespaces(spec: &Spec) -> impl Iterator<Item = &LinuxNamespace> {
+    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    namespaces.into_iter().flatten()
 }
 
 /// Whether the container gets a namespace of this kind, or stays in ours. (To join one by its path
 /// is not supported yet.)
 fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
-    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
-    let wanted = namespaces.into_iter().flatten().find(|wanted| wanted.typ() == kind);
+    let wanted = namespaces(spec).find(|wanted| wanted.typ() == kind);
     if let Some(path) = wanted.and_then(|wanted| wanted.path().as_ref()) {
         bail!("the configuration joins the {kind} namespace {}: not supported", path.display());
     }
@@ -40,7 +92,8 @@ fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
 }
 
 /// What the child does between fork and exec.
-fn container(spec: &Spec) -> anyhow::Result<Infallible> {
+fn container(spec: &Spec, network: &Network) -> anyhow::Result<Infallible> {
+    network.configure()?;
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
@@ -61,12 +114,7 @@ fn container(spec: &Spec) -> anyhow::Result<Infallible> {
     mount_all(&root, spec.mounts().as_deref().unwrap_or_default())?;
     make_devices(&root)?;
     pivot_root(&root)?;
-    let annotations = spec.annotations().as_ref();
-    if annotations.and_then(|all| all.get(INIT)).is_some_and(|value| value == "true") {
-        init(|| start(process))
-    } else {
-        start(process)
-    }
+    if annotation(spec, INIT) == Some("true") { init(|| start(process)) } else { start(process) }
 }
 
 /// Becomes the process that `process` describes.
@@ -91,4 +139,20 @@ fn set_environment(variables: &[String]) -> anyhow::Result<()> {
         unsafe { env::set_var(name, value) };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Spec, run};
+
+    #[test]
+    fn a_namespace_that_nobody_would_make_is_refused() {
+        let spec: Spec = serde_json::from_value(serde_json::json!({
+            "ociVersion": "1.2.0",
+            "linux": { "namespaces": [{ "type": "mount" }, { "type": "time" }] },
+        }))
+        .unwrap();
+        let reason = run(&spec).unwrap_err().to_string();
+        assert!(reason.contains("time namespace"), "{reason}");
+    }
 }

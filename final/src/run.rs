@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
+use net_ns::{NetOptions, NetworkMode};
 use nix::unistd::{getgid, getuid};
 use oci_spec::runtime::Spec;
 use pid_ns::PidOptions;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use uts_ns::UtsOptions;
 
 use crate::container;
@@ -22,7 +23,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// What a container has for itself. Without `--hostname` the new UTS namespace keeps the host's name:
 /// Docker names a container after its id, and a name made up for one that has no id would lead to
 /// nothing.
-const NAMESPACES: [&str; 4] = ["pid", "uts", "ipc", "mount"];
+const NAMESPACES: [&str; 5] = ["pid", "uts", "ipc", "mount", "network"];
 
 /// Create and run a new container
 #[derive(clap::Args)]
@@ -31,6 +32,8 @@ pub struct RunOptions {
     uts: UtsOptions,
     #[command(flatten)]
     pid: PidOptions,
+    #[command(flatten)]
+    net: NetOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -57,15 +60,37 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
         },
         "mounts": default_mounts(),
-        "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
+        "linux": { "namespaces": namespaces(options) },
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
     }
-    if options.pid.init {
-        configuration["annotations"] = json!({ container::INIT: "true" });
+    let annotations = annotations(options);
+    if !annotations.is_empty() {
+        configuration["annotations"] = annotations.into();
     }
     serde_json::from_value(configuration).context("put the runtime configuration together")
+}
+
+/// All kinds of which the container gets one for itself.
+fn namespaces(options: &RunOptions) -> Vec<Value> {
+    let shared = (options.net.network == NetworkMode::Host).then_some("network");
+    let own = NAMESPACES.into_iter().filter(|kind| Some(*kind) != shared);
+    own.map(|kind| json!({ "type": kind })).collect()
+}
+
+/// What the runtime specification has no field for.
+fn annotations(options: &RunOptions) -> Map<String, Value> {
+    let net = &options.net;
+    let bridge = (net.network == NetworkMode::Bridge).then(|| "bridge".to_owned());
+    let all = [
+        (container::INIT, options.pid.init.then(|| "true".to_owned())),
+        (container::NETWORK, bridge),
+        (container::IP, net.ip.map(|ip| ip.to_string())),
+        (container::SUBNET, net.subnet.map(|subnet| subnet.to_string())),
+    ];
+    let given = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    given.collect()
 }
 
 /// A container does not inherit the environment of whoever starts it: it is to run the same
@@ -91,14 +116,20 @@ fn utf8(text: &OsStr) -> anyhow::Result<&str> {
 mod tests {
     use clap::{FromArgMatches, Parser};
     use fork_exec::command_of;
+    use oci_spec::runtime::LinuxNamespaceType;
 
-    use super::container::INIT;
+    use super::container::{INIT, IP, NETWORK, SUBNET};
     use super::{RunOptions, Spec, configuration, default_mounts};
 
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
         options: RunOptions,
+    }
+
+    fn has_network(spec: &Spec) -> bool {
+        let namespaces = spec.linux().as_ref().unwrap().namespaces().as_ref().unwrap();
+        namespaces.iter().any(|namespace| namespace.typ() == LinuxNamespaceType::Network)
     }
 
     fn spec(words: &[&str]) -> Spec {
@@ -123,5 +154,20 @@ mod tests {
         let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
         assert_eq!(spec.hostname().as_deref(), Some("barrel"));
         assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
+    }
+
+    #[test]
+    fn a_network_is_a_namespace_and_annotations() {
+        let none = spec(&["run", "/srv/alpine", "sh"]);
+        assert!(has_network(&none) && none.annotations().is_none());
+        let host = spec(&["run", "--network", "host", "/srv/alpine", "sh"]);
+        assert!(!has_network(&host) && host.annotations().is_none());
+        let options = ["--network", "bridge", "--ip", "10.1.0.9", "--subnet", "10.1.0.0/24"];
+        let bridge = spec(&[&["run"][..], &options, &["/srv/alpine", "sh"]].concat());
+        let annotations = bridge.annotations().as_ref().unwrap();
+        assert!(has_network(&bridge));
+        for (name, due) in [(NETWORK, "bridge"), (IP, "10.1.0.9"), (SUBNET, "10.1.0.0/24")] {
+            assert_eq!(annotations[name], due);
+        }
     }
 }
