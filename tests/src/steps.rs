@@ -105,7 +105,6 @@ const KEPT: &[&str] = &[
     "pid-ns/its-end-ends-every-process",
     "pid-ns/init-lets-signals-take-effect",
     "net-ns/loopback-is-up",
-    "net-ns/bridge-carries-connections-both-ways",
     "user-ns/an-ordinary-user-can-run-it",
     "time-ns/both-clocks-start-at-the-uptime",
     "cgroup-ns/the-group-is-removed",

@@ -27,5 +27,5 @@ pub mod rendezvous;
 mod routes;
 pub mod subnet;
 
-pub use network::{NetOptions, Network};
+pub use network::{NetOptions, Network, NetworkMode};
 pub use rendezvous::{Waiting, spawn_waiting};

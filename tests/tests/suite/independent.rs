@@ -9,15 +9,17 @@ use crate::binaries::{beside_others, can_judge, clone, say_unsupported};
 use crate::reference::{STEPS, grade, lost, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 15] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
     ("find", "findutils"),
+    ("flock", "util-linux"),
     ("hostname", "hostname"),
     ("ip", "iproute2"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
+    ("nft", "nftables"),
     ("nsenter", "util-linux"),
     ("perl", "perl-base"),
     ("pivot_root", "util-linux"),

@@ -60,6 +60,15 @@ fn gateway(agent: &Agent) -> Result<Ipv4Addr, Broken> {
     }
 }
 
+/// Listens at the host's address on the bridge.
+fn listen_at_the_bridge(agent: &Agent) -> Result<TcpListener, Broken> {
+    let gateway = gateway(agent)?;
+    let listener = TcpListener::bind((gateway, 0));
+    listener.or_else(|error| {
+        broken("the default route leads to the host", format!("listen at {gateway}: {error}"))
+    })
+}
+
 pub fn gives_an_address_and_a_route(trial: &Trial) -> Held {
     let agent = bridged(trial, &[])?;
     let (host, (address, subnet)) = (Process::host(trial.host)?, place(&agent)?);
@@ -78,17 +87,23 @@ pub fn gives_an_address_and_a_route(trial: &Trial) -> Held {
 pub fn carries_connections_both_ways(trial: &Trial) -> Held {
     let mut agent = bridged(trial, &[])?;
     let ((address, _), word) = (place(&agent)?, trial.word());
-    let hosts = TcpListener::bind((gateway(&agent)?, 0)).context("listen at the bridge")?;
+    let hosts = listen_at_the_bridge(&agent)?;
     let to_host = hosts.local_addr().context("getsockname")?;
     let answer = agent.order(&format!("connect {to_host} {word}"))?;
     expect(answer.is_ok(), "the container reaches the host", || {
         format!("connect to {to_host} inside: {answer:?}")
     })?;
-    let (mut connection, from) = hosts.accept().context("accept")?;
+    // The kernel has accepted it already, if it has come here.
+    hosts.set_nonblocking(true).context("fcntl O_NONBLOCK")?;
     let mut heard = String::new();
-    connection.read_to_string(&mut heard).context("read from the container")?;
-    expect(heard == word && from.ip() == address, "the host hears the container", || {
-        format!("it hears {heard:?} from {from}; sent was {word:?}, by {address}")
+    let from = hosts.accept().and_then(|(mut connection, from)| {
+        connection.set_nonblocking(false)?;
+        connection.read_to_string(&mut heard)?;
+        Ok(from.ip())
+    });
+    let due = from.as_ref().is_ok_and(|from| *from == address) && heard == word;
+    expect(due, "the host hears the container, from the container's address", || {
+        format!("it hears {heard:?} from {from:?}; sent was {word:?}, by {address}")
     })?;
     let port: u16 = agent.must("listen 0")?.parse().context("a port")?;
     let word = trial.word();
@@ -191,7 +206,7 @@ pub fn the_last_takes_the_bridge_along(trial: &Trial) -> Held {
     let before = HostNetwork::of(trial)?;
     let (one, mut other) = (bridged(trial, &[])?, bridged(trial, &[])?);
     one.exit(0)?;
-    let hosts = TcpListener::bind((gateway(&other)?, 0)).context("listen at the bridge")?;
+    let hosts = listen_at_the_bridge(&other)?;
     let address = hosts.local_addr().context("getsockname")?;
     let answer = other.order(&format!("connect {address} hello"))?;
     expect(answer.is_ok(), "when one of two containers has ended the other has a network", || {
