@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use cgroup_ns::CgroupOptions;
+use cgroup_ns::{CgroupOptions, with_cgroups};
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use nix::unistd::{getgid, getuid};
@@ -62,7 +62,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "cwd": "/",
             "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
         },
-        "mounts": default_mounts(),
+        "mounts": with_cgroups(default_mounts()),
         "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
     });
     if let Some(name) = &options.uts.hostname {
@@ -105,7 +105,7 @@ mod tests {
     use fork_exec::command_of;
 
     use super::container::INIT;
-    use super::{RunOptions, Spec, configuration, default_mounts};
+    use super::{RunOptions, Spec, configuration, default_mounts, with_cgroups};
 
     #[derive(Parser)]
     struct Line {
@@ -124,7 +124,7 @@ mod tests {
         let process = spec.process().as_ref().unwrap();
         assert_eq!(spec.root().as_ref().unwrap().path(), "/srv/alpine");
         assert_eq!(process.args().as_ref().unwrap(), &["echo", "--", "a b"]);
-        assert_eq!(spec.mounts().as_ref().unwrap(), &default_mounts());
+        assert_eq!(spec.mounts().as_ref().unwrap(), &with_cgroups(default_mounts()));
         // What the type would add by itself, and nobody here carries out.
         assert!(spec.hostname().is_none() && process.capabilities().is_none());
         assert!(spec.annotations().is_none());
