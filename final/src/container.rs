@@ -10,7 +10,7 @@ use cgroup_ns::{Group, own_cgroup_view};
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
 use mount_ns::{make_devices, mount_all, private_mounts};
-use net_ns::spawn_waiting;
+use net_ns::Network;
 use nix::env::clearenv;
 use nix::sched::CloneFlags;
 use nix::unistd::chdir;
@@ -18,16 +18,23 @@ use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use pid_ns::init;
 use pivot_root::{bind_root, pivot_root};
 use time_ns::{Offsets, own_clocks};
+use user_ns::Users;
 use uts_ns::own_host_name;
+
+use crate::network::network;
+use crate::users::users;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
 pub const INIT: &str = "cooper.init";
 
 /// Runs the container that `spec` describes, and returns the status of its process.
 pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
-    let mut flags = CloneFlags::empty();
+    let (users, network) = (users(spec)?, network(spec)?);
+    let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    let child = spawn_waiting(flags, || container(spec))?;
+    let child = users.spawn(flags, || container(spec, &users, &network))?;
+    users.map(child.pid())?;
+    let _link = network.attach(child.pid())?;
     let linux = spec.linux().as_ref();
     let mut group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
     group.add(child.pid())?;
@@ -36,7 +43,7 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
 
 /// Whether the container gets a namespace of this kind, or stays in ours. (To join one by its path
 /// is not supported yet.)
-fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
+pub fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
     let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
     let wanted = namespaces.into_iter().flatten().find(|wanted| wanted.typ() == kind);
     if let Some(path) = wanted.and_then(|wanted| wanted.path().as_ref()) {
@@ -45,14 +52,21 @@ fn has_own(spec: &Spec, kind: LinuxNamespaceType) -> anyhow::Result<bool> {
     Ok(wanted.is_some())
 }
 
+/// What the configuration says beyond the specification.
+pub fn annotation<'s>(spec: &'s Spec, name: &str) -> Option<&'s str> {
+    spec.annotations().as_ref()?.get(name).map(String::as_str)
+}
+
 /// What the child does between fork and exec.
-fn container(spec: &Spec) -> anyhow::Result<Infallible> {
+fn container(spec: &Spec, users: &Users, network: &Network) -> anyhow::Result<Infallible> {
     let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
+    users.become_root()?;
     if has_own(spec, LinuxNamespaceType::Cgroup)? {
         own_cgroup_view()?;
     }
+    network.configure()?;
     if has_own(spec, LinuxNamespaceType::Uts)? {
         own_host_name(spec.hostname().as_deref().map(OsStr::new))?;
     } else if spec.hostname().is_some() {
@@ -73,15 +87,10 @@ fn container(spec: &Spec) -> anyhow::Result<Infallible> {
         bail!("the configuration has no mount namespace: its mounts would be the host's");
     }
     let root = bind_root(root.path())?;
-    mount_all(&root, spec.mounts().as_deref().unwrap_or_default())?;
+    mount_all(&root, &users.mounts(spec.mounts().clone().unwrap_or_default(), network))?;
     make_devices(&root)?;
     pivot_root(&root)?;
-    let annotations = spec.annotations().as_ref();
-    if annotations.and_then(|all| all.get(INIT)).is_some_and(|value| value == "true") {
-        init(|| start(process))
-    } else {
-        start(process)
-    }
+    if annotation(spec, INIT) == Some("true") { init(|| start(process)) } else { start(process) }
 }
 
 /// Becomes the process that `process` describes.

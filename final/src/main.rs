@@ -8,11 +8,15 @@
 //! |---|---|
 //! | [`run`] | the options of `cooper run` into a configuration |
 //! | [`container`] | a configuration into a process |
+//! | [`network`] | the configuration's network and its annotations into a network, and back |
+//! | [`users`] | the configuration's id maps into users, and back |
 //! | [`completion`] | the command line's own description into a shell's completion |
 
 mod completion;
 mod container;
+mod network;
 mod run;
+mod users;
 
 use std::process::ExitCode;
 

@@ -9,14 +9,16 @@ use anyhow::Context;
 use cgroup_ns::{CgroupOptions, with_cgroups};
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
-use nix::unistd::{getgid, getuid};
+use net_ns::NetOptions;
+use nix::unistd::getgid;
 use oci_spec::runtime::Spec;
 use pid_ns::PidOptions;
 use serde_json::json;
 use time_ns::TimeOptions;
+use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
-use crate::container;
+use crate::{container, network, users};
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -33,6 +35,10 @@ pub struct RunOptions {
     uts: UtsOptions,
     #[command(flatten)]
     pid: PidOptions,
+    #[command(flatten)]
+    net: NetOptions,
+    #[command(flatten)]
+    user: UserOptions,
     #[command(flatten)]
     time: TimeOptions,
     #[command(flatten)]
@@ -53,6 +59,10 @@ pub fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
 fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let args: Vec<_> =
         options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
+    let users = options.user.users()?;
+    let mounts = with_cgroups(users.mounts(default_mounts(), &options.net.network()?));
+    // Whoever is not root has users of his own, among whom he is.
+    let gid = if let Users::Own { .. } = users { 0 } else { getgid().as_raw() };
     let mut configuration = json!({
         "ociVersion": "1.2.0",
         "root": { "path": utf8(options.rootfs.as_os_str())? },
@@ -60,14 +70,16 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "args": args,
             "env": environment()?,
             "cwd": "/",
-            "user": { "uid": getuid().as_raw(), "gid": getgid().as_raw() },
+            "user": { "uid": 0, "gid": gid },
         },
-        "mounts": with_cgroups(default_mounts()),
+        "mounts": mounts,
         "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
     });
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
     }
+    network::describe(&options.net, &mut configuration)?;
+    users::describe(&users, &mut configuration)?;
     if options.time.uptime.is_some() {
         configuration["linux"]["timeOffsets"] = json!(options.time.offsets()?);
     }
@@ -75,7 +87,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
         configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
     if options.pid.init {
-        configuration["annotations"] = json!({ container::INIT: "true" });
+        configuration["annotations"][container::INIT] = "true".into();
     }
     serde_json::from_value(configuration).context("put the runtime configuration together")
 }
@@ -104,8 +116,10 @@ mod tests {
     use clap::{FromArgMatches, Parser};
     use fork_exec::command_of;
 
+    use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
+
     use super::container::INIT;
-    use super::{RunOptions, Spec, configuration, default_mounts, with_cgroups};
+    use super::{RunOptions, Spec, Users, configuration, default_mounts, users, with_cgroups};
 
     #[derive(Parser)]
     struct Line {
@@ -135,6 +149,35 @@ mod tests {
         let spec = spec(&["run", "--hostname", "barrel", "--init", "/srv/alpine", "sh"]);
         assert_eq!(spec.hostname().as_deref(), Some("barrel"));
         assert_eq!(spec.annotations().as_ref().unwrap()[INIT], "true");
+    }
+
+    #[test]
+    fn a_network_is_a_namespace_and_what_connects_it_an_annotation() {
+        let kinds = |spec: &Spec| -> Vec<LinuxNamespaceType> {
+            let namespaces = spec.linux().as_ref().unwrap().namespaces().as_ref().unwrap();
+            namespaces.iter().map(LinuxNamespace::typ).collect()
+        };
+        let none = spec(&["run", "/srv/alpine", "sh"]);
+        assert!(
+            kinds(&none).contains(&LinuxNamespaceType::Network) && none.annotations().is_none()
+        );
+        let host = spec(&["run", "--network", "host", "/srv/alpine", "sh"]);
+        assert!(!kinds(&host).contains(&LinuxNamespaceType::Network));
+        let words = ["run", "--network", "bridge", "--ip", "10.209.0.9", "/srv/alpine", "sh"];
+        let annotations = spec(&words).annotations().clone().unwrap();
+        assert_eq!(annotations["cooper.network"], "bridge");
+        assert_eq!(annotations["cooper.network.ip"], "10.209.0.9");
+    }
+
+    #[test]
+    fn users_are_a_namespace_and_its_maps() {
+        let spec = spec(&["run", "--userns", "/srv/alpine", "sh"]);
+        let linux = spec.linux().as_ref().unwrap();
+        for mappings in [linux.uid_mappings(), linux.gid_mappings()] {
+            let first = mappings.as_ref().unwrap()[0];
+            assert_eq!((first.container_id(), first.size()), (0, 1));
+        }
+        assert!(matches!(users::users(&spec).unwrap(), Users::Own { .. }));
     }
 
     #[test]

@@ -4,14 +4,9 @@
 # See 03-pivot-root for how the root changes. The script runs three times: as the step, then as `--outside`
 # in the new namespaces with the root of the host, and from there as `--inside` with their own root.
 
-# configure: what a later step does in the new namespaces, with the root of the host.
-configure() {
-    :
-}
-
-# options ARG...: sets step_hostname, step_init, step_rootfs and step_command, and what later steps bring.
+# options ARG...: sets step_hostname, step_init, step_rootfs and step_command.
 options() {
-    step_hostname='' step_init='' step_userns='' step_uptime='' step_parent=''
+    step_hostname='' step_init=
     while :; do
         case ${1-} in
         --hostname | -h)
@@ -27,24 +22,14 @@ options() {
             step_init=init
             shift
             ;;
-        --userns)
-            step_userns=yes
-            shift
-            ;;
-        --uptime | --cgroup-parent)
-            [ $# -ge 2 ] || fail 125 "$1 needs a value"
-            options_with_value "$1" "$2"
-            shift 2
-            ;;
-        --uptime=* | --cgroup-parent=*)
-            options_with_value "${1%%=*}" "${1#*=}"
-            shift
-            ;;
         --)
             shift
             break
             ;;
-        -*) fail 125 "$1: no such option" ;;
+        -*)
+            more_option "$@" || fail 125 "$1: no such option"
+            shift "$step_taken"
+            ;;
         *) break ;;
         esac
     done
@@ -54,19 +39,15 @@ options() {
     step_command=("${@:2}")
 }
 
-# options_with_value OPTION VALUE: what steps 09 and 10 bring.
-options_with_value() {
-    case $1 in
-    --uptime)
-        # 32 bits are 136 years; the kernel's clocks end after 146.
-        [[ $2 =~ ^[0-9]{1,10}$ ]] && ((10#$2 < 1 << 32)) || fail 125 "--uptime $2: no number of seconds"
-        step_uptime=$((10#$2))
-        ;;
-    --cgroup-parent)
-        [ -n "$2" ] || fail 125 "$1 needs a path"
-        step_parent=/$2
-        ;;
-    esac
+# more_option ARG...: takes an option that a later step brings; step_taken is how many words it had. Those steps
+# have another one in its place.
+more_option() {
+    false
+}
+
+# configure: what a later step does in the new namespaces, with the root of the host.
+configure() {
+    :
 }
 
 # stages ARG...: returns if this is the step itself. The others are given, in this order: the root, the
@@ -74,7 +55,7 @@ options_with_value() {
 stages() {
     case ${1-} in
     --outside)
-        exec 9<&-
+        exec 8<&- 9<&-
         [ -z "$3" ] || try hostname -- "$3"
         configure
         # By /proc/self and not by number: /proc is still the host's, and $$ a number of the container's.

@@ -1,6 +1,31 @@
 # shellcheck shell=bash
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
+step_userns='' step_uptime='' step_parent=''
+
+# more_option ARG...: takes one of the options that steps 08 to 10 bring; step_taken is how many words it had.
+more_option() {
+    case $1 in
+    --userns)
+        step_userns=yes step_taken=1
+        ;;
+    --uptime=* | --cgroup-parent=*)
+        more_option "${1%%=*}" "${1#*=}"
+        step_taken=1
+        ;;
+    --uptime)
+        # 32 bits are 136 years; the kernel's clocks end after 146.
+        [[ ${2-} =~ ^[0-9]{1,10}$ ]] && ((10#$2 < 1 << 32)) || fail 125 "--uptime ${2-}: no number of seconds"
+        step_uptime=$((10#$2)) step_taken=2
+        ;;
+    --cgroup-parent)
+        [ -n "${2-}" ] || fail 125 "$1 needs a path"
+        step_parent=/$2 step_taken=2
+        ;;
+    *) return 1 ;;
+    esac
+}
+
 # configure: a new network namespace has a loopback interface, and it is down.
 configure() {
     try ip link set lo up

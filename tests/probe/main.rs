@@ -27,17 +27,27 @@
 //! | `shm-make KEY`, `shm-find KEY` | makes, or looks for, a System V shared memory segment | `ok` or `errno N` |
 //! | `mq-make NAME`, `mq-find NAME` | makes, or opens, a POSIX message queue | `ok` or `errno N` |
 //! | `kill PID N` | sends signal N to a process | `ok` or `errno N` |
+//! | `listen PORT`, `listen NAME` | listens for TCP connections, or on an abstract socket | `ok PORT` or `errno N` |
+//! | `accept` | accepts a connection, and reads what is sent | `ok TEXT` or `errno N` |
+//! | `connect ADDRESS:PORT TEXT`, `connect NAME TEXT` | connects, and sends TEXT | `ok` or `errno N` |
+//! | `down NAME` | takes a network interface down | `ok` or `errno N` |
+//! | `ptrace PID` | begins to trace a process | `ok` or `errno N` |
 //! | `clock N` | asks clock N for its time | `ok SECONDS.NANOSECONDS` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
+use std::sync::Mutex;
+use std::time::Duration;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
 unsafe extern "C" {
@@ -62,12 +72,15 @@ unsafe extern "C" {
     ) -> c_int;
     safe fn kill(pid: c_int, signal: c_int) -> c_int;
     safe fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
+    safe fn ptrace(request: c_long, pid: c_int, address: c_long, data: c_long) -> c_long;
     safe fn _exit(status: c_int) -> !;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn mq_open(name: *const c_char, flags: c_int, ...) -> c_int;
     fn sethostname(name: *const c_char, length: usize) -> c_int;
     fn gethostname(name: *mut c_char, length: usize) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_int) -> c_int;
+    #[link_name = "ioctl"]
+    fn ioctl_ifreq(fd: c_int, request: c_ulong, argument: *const InterfaceFlags) -> c_int;
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
 }
 
@@ -76,9 +89,26 @@ const IPC_EXCL: c_int = 0o2000;
 const O_RDWR: c_int = 0o2;
 const O_CREAT: c_int = 0o100;
 const O_EXCL: c_int = 0o200;
+const PTRACE_SEIZE: c_long = 0x4206;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
 const O_NOCTTY: c_int = 0o400;
+const SIOCSIFFLAGS: c_ulong = 0x8914;
+
+/// What `listen` has opened, for `accept`.
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// The `struct ifreq` of `netdevice(7)`, as a request about flags uses it.
+#[repr(C)]
+struct InterfaceFlags {
+    name: [u8; 16],
+    flags: [u8; 24],
+}
 
 /// # Safety
 /// Called once, by the C library, with the `argc` arguments of execve(2) in `argv`.
@@ -168,8 +198,19 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
             check(kill(number(pid)?, number(signal)?))
         }
+        "ptrace" => match ptrace(PTRACE_SEIZE, number(rest)?, 0, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(String::new()),
+        },
         "clock" => clock(number(rest)?),
         "strays" => strays(number(rest)?),
+        "listen" => listen(rest),
+        "accept" => accept(),
+        "connect" => {
+            let (address, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            connect(address, text)
+        }
+        "down" => take_down(rest),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }
 }
@@ -251,6 +292,51 @@ fn hostname() -> io::Result<String> {
     check(unsafe { gethostname(name.as_mut_ptr(), name.len()) })?;
     // SAFETY: `name` ends with the NUL of above and lives as long as the reference.
     Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+}
+
+/// On all addresses, at a port that the kernel chooses if it is 0.
+fn listen(place: &str) -> io::Result<String> {
+    let (listener, port) = if let Ok(port) = place.parse() {
+        let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))?;
+        let port = listener.local_addr()?.port();
+        (Listener::Tcp(listener), port.to_string())
+    } else {
+        let name = SocketAddr::from_abstract_name(place)?;
+        (Listener::Unix(UnixListener::bind_addr(&name)?), String::new())
+    };
+    *LISTENER.lock().map_err(|_| io::ErrorKind::Other)? = Some(listener);
+    Ok(port)
+}
+
+fn accept() -> io::Result<String> {
+    let mut text = String::new();
+    match LISTENER.lock().map_err(|_| io::ErrorKind::Other)?.as_ref() {
+        Some(Listener::Tcp(listener)) => listener.accept()?.0.read_to_string(&mut text)?,
+        Some(Listener::Unix(listener)) => listener.accept()?.0.read_to_string(&mut text)?,
+        None => return Err(io::ErrorKind::NotConnected.into()),
+    };
+    Ok(text)
+}
+
+fn connect(place: &str, text: &str) -> io::Result<String> {
+    if let Ok(address) = place.parse() {
+        // Less than the judge waits for an answer.
+        TcpStream::connect_timeout(&address, Duration::from_secs(4))?.write_all(text.as_bytes())?;
+    } else {
+        let name = SocketAddr::from_abstract_name(place)?;
+        UnixStream::connect_addr(&name)?.write_all(text.as_bytes())?;
+    }
+    Ok(String::new())
+}
+
+fn take_down(interface: &str) -> io::Result<String> {
+    let mut request = InterfaceFlags { name: [0; 16], flags: [0; 24] }; // without IFF_UP
+    for (to, from) in request.name.iter_mut().take(15).zip(interface.bytes()) {
+        *to = from;
+    }
+    let socket = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
+    // SAFETY: the request has the size and the layout of an ifreq, and outlives the call.
+    check(unsafe { ioctl_ifreq(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request) })
 }
 
 fn clock(number: c_int) -> io::Result<String> {

@@ -8,6 +8,7 @@ mod chroot;
 mod fork_exec;
 mod ipc_ns;
 mod mount_ns;
+mod net_ns;
 mod pid_ns;
 mod pivot_root;
 mod time_ns;
@@ -41,6 +42,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         uts_ns::CHECKS,
         ipc_ns::CHECKS,
         pid_ns::CHECKS,
+        net_ns::CHECKS,
         user_ns::CHECKS,
         time_ns::CHECKS,
         cgroup_ns::CHECKS,

@@ -5,6 +5,7 @@
 //! - [`run`]: the step while it runs, and its end; [`stream`]: what it writes.
 //! - [`agent`]: the probe, running as the container's command, and the orders it takes.
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
+//! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
@@ -15,6 +16,8 @@
 pub mod agent;
 pub mod groups;
 pub mod kernel;
+pub mod netfilter;
+pub mod network;
 pub mod processes;
 pub mod random;
 pub mod run;

@@ -32,6 +32,6 @@ pub mod wait;
 
 pub use exec::{CommandError, CommandLine, exec};
 pub use fork::{Child, exit, fork, fork_by};
-pub use program::{command_of, main};
+pub use program::{command_of, main, report};
 pub use signals::{passed_on, send_on};
 pub use wait::wait;

@@ -1,9 +1,18 @@
 //! Which network a container gets.
 
-use anyhow::Context;
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, bail};
 use clap::ValueEnum;
+use fork_exec::report;
 use nix::sched::CloneFlags;
 use nix::unistd::Pid;
+
+use crate::bridge::Bridge;
+use crate::cable::Cable;
+use crate::interfaces;
+use crate::netlink::Netlink;
+use crate::subnet::{self, Subnet};
 
 /// The options that this step brings.
 #[derive(clap::Args, Debug)]
@@ -11,6 +20,12 @@ pub struct NetOptions {
     /// Which network the container gets
     #[arg(long, value_enum, default_value_t, value_name = "NETWORK")]
     pub network: NetworkMode,
+    /// The container's address on the bridge; without it, the first that is free
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<Ipv4Addr>,
+    /// The bridge's subnet; without it, 10.209.0.0/24
+    #[arg(long, value_name = "CIDR")]
+    pub subnet: Option<Subnet>,
 }
 
 /// A value of `--network`.
@@ -21,6 +36,8 @@ pub enum NetworkMode {
     None,
     /// The host's
     Host,
+    /// Its own, connected with the host and other containers by a bridge
+    Bridge,
 }
 
 /// The network of one container.
@@ -29,17 +46,28 @@ pub enum Network {
     None,
     /// The host's.
     Host,
+    /// Its own, with `lo` and a cable to a bridge on the host.
+    Bridge(Cable),
 }
 
-/// What connects a container to the outside. It goes when this is dropped.
-pub struct Link;
+/// What connects a container with the host. It is removed when this is dropped.
+pub struct Link {
+    address: Option<Ipv4Addr>,
+}
 
 impl NetOptions {
-    /// What the options ask for. Nothing is made yet.
+    /// What the options ask for. Nothing is made yet, but an address is the container's from now on.
     pub fn network(&self) -> anyhow::Result<Network> {
+        if self.network != NetworkMode::Bridge && (self.ip.is_some() || self.subnet.is_some()) {
+            bail!("--ip and --subnet are for --network bridge: no other has an address to choose");
+        }
         Ok(match self.network {
             NetworkMode::None => Network::None,
             NetworkMode::Host => Network::Host,
+            NetworkMode::Bridge => {
+                let subnet = self.subnet.unwrap_or(subnet::DEFAULT);
+                Network::Bridge(Cable::prepare(subnet, self.ip)?)
+            }
         })
     }
 }
@@ -50,40 +78,36 @@ impl Network {
     pub fn flags(&self) -> CloneFlags {
         match self {
             Network::Host => CloneFlags::empty(),
-            Network::None => CloneFlags::CLONE_NEWNET,
+            Network::None | Network::Bridge(_) => CloneFlags::CLONE_NEWNET,
         }
     }
 
-    /// The parent's part, while the child waits.
-    pub fn attach(&self, _child: Pid) -> anyhow::Result<Link> {
-        Ok(Link)
+    /// The parent's part, while the child waits: only somebody with rights on both sides can put a
+    /// cable between them.
+    pub fn attach(&self, child: Pid) -> anyhow::Result<Link> {
+        let Network::Bridge(cable) = self else { return Ok(Link { address: None }) };
+        cable.connect(child)?;
+        Ok(Link { address: Some(cable.address()) })
     }
 
     /// The child's part, in its own network namespace.
     pub fn configure(&self) -> anyhow::Result<()> {
+        if let Network::Host = self {
+            return Ok(());
+        }
+        let netlink = Netlink::route()?;
+        interfaces::bring_up(&netlink, "lo").context("bring up lo")?;
         match self {
-            Network::Host => Ok(()),
-            Network::None => loopback_up().context("bring up lo"),
+            Network::Bridge(cable) => cable.configure(&netlink),
+            _ => Ok(()),
         }
     }
 }
 
-/// Sets `IFF_UP` on `lo` (`netdevice(7)`).
-fn loopback_up() -> nix::Result<()> {
-    use std::os::fd::AsRawFd;
-
-    use nix::errno::Errno;
-    use nix::libc;
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    // SAFETY: all zeros is a valid ifreq: it holds only numbers and character arrays.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = libc::c_char::from_ne_bytes([*from]);
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.address.map(Bridge::disconnect) {
+            report(&error);
+        }
     }
-    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
-    // SAFETY: the request is an initialised ifreq and outlives the call.
-    let result =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
-    Errno::result(result).map(drop)
 }

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::Check;
 use crate::judge::kernel::Process;
+use crate::judge::network::HostNetwork;
 use crate::judge::run::Ending;
 use crate::judge::tree;
 use crate::judge::trial::Trial;
@@ -107,7 +108,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "fork-exec/nothing-left-behind",
-        asserts: "Afterwards no process, mount or file of the step's is left, even when it was killed.",
+        asserts: "Afterwards nothing of the step's is left: no process, mount, file or interface.",
         read: "the contract, under `Common to all`",
         holds: nothing_left_behind,
     },
@@ -391,6 +392,7 @@ struct Inventory {
     mounts: Vec<Mount>,
     files: BTreeMap<OsString, String>,
     elsewhere: BTreeMap<PathBuf, String>,
+    network: HostNetwork,
 }
 
 impl Inventory {
@@ -407,6 +409,7 @@ impl Inventory {
             mounts: trial.host_mounts()?,
             files: tree::list(&trial.rootfs, usize::MAX),
             elsewhere,
+            network: HostNetwork::of(trial)?,
         })
     }
 
@@ -422,6 +425,11 @@ impl Inventory {
                 "the files outside of ROOTFS",
                 format!("{:#?}", self.elsewhere),
                 format!("{:#?}", now.elsewhere),
+            ),
+            (
+                "the network of the host",
+                format!("{:#?}", self.network),
+                format!("{:#?}", now.network),
             ),
         ] {
             expect(earlier == later, &format!("{thing} are {when} as they were before"), || {

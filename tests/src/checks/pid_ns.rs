@@ -26,10 +26,10 @@ pub const CHECKS: &[Check] = &[
         holds: proc_shows_only_the_container,
     },
     Check {
-        name: "pid-ns/host-processes-cannot-be-signalled",
-        asserts: "No number inside reaches a process outside.",
-        read: "pid_namespaces(7), kill(2)",
-        holds: host_processes_cannot_be_signalled,
+        name: "pid-ns/host-processes-cannot-be-reached",
+        asserts: "No number inside reaches a process outside, neither by a signal nor by ptrace(2).",
+        read: "pid_namespaces(7), kill(2), ptrace(2)",
+        holds: host_processes_cannot_be_reached,
     },
     Check {
         name: "pid-ns/its-end-ends-every-process",
@@ -123,17 +123,18 @@ fn members(trial: &Trial, agent: &Agent) -> anyhow::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-fn host_processes_cannot_be_signalled(trial: &Trial) -> Held {
+fn host_processes_cannot_be_reached(trial: &Trial) -> Held {
     let mut agent = trial.start().agent()?;
     let outside = trial.start().agent_on_the_host()?;
     // In the sandbox's numbers, which a container without a namespace of its own would share.
     let number = outside.command.inner_pid()?;
-    let answer = agent.order(&format!("kill {number} 0"))?;
-    expect(
-        answer == Err(Errno::ESRCH),
-        &format!("`kill {number} 0` inside fails with ESRCH"),
-        || format!("{answer:?}, and outside {number} is a process of the host's"),
-    )
+    for order in [format!("kill {number} 0"), format!("ptrace {number}")] {
+        let answer = agent.order(&order)?;
+        expect(answer == Err(Errno::ESRCH), &format!("`{order}` inside fails with ESRCH"), || {
+            format!("{answer:?}, and outside {number} is a process of the host's")
+        })?;
+    }
+    Ok(())
 }
 
 fn its_end_ends_every_process(trial: &Trial) -> Held {
@@ -168,20 +169,19 @@ fn init_reaps_orphans(trial: &Trial) -> Held {
     let Some(init) = family()?.into_iter().find(is_first) else {
         return broken("process 1 of the container descends from the step", "it does not");
     };
-    let before = members(trial, &agent)?;
     // Stopped, so that it finds one SIGCHLD that stands for all of them.
     init.signal(Signal::SIGSTOP)?;
+    let before = family()?.len();
     agent.must("strays 16")?;
-    // A zombie is in no namespace any more.
-    until(PATIENCE, || Ok(members(trial, &agent)? == before))?;
-    init.signal(Signal::SIGCONT)?;
-    let zombies = || -> anyhow::Result<usize> {
-        let is_zombie = |process: &&Process| process.state() == Some('Z');
-        Ok(trial.host.descendants(agent.run.pid())?.iter().filter(is_zombie).count())
+    let count = |zombies: bool| -> anyhow::Result<usize> {
+        let family = trial.host.descendants(agent.run.pid())?;
+        Ok(family.iter().filter(|process| (process.state() == Some('Z')) == zombies).count())
     };
-    let reaped = until(PATIENCE, || Ok(zombies()? == 0))?;
+    until(PATIENCE, || Ok(count(false)? == before))?;
+    init.signal(Signal::SIGCONT)?;
+    let reaped = until(PATIENCE, || Ok(count(true)? == 0))?;
     expect(reaped, "orphans that have ended are waited for", || {
-        format!("{} of 16 are still zombies", zombies().unwrap_or_default())
+        format!("{} of 16 are still zombies", count(true).unwrap_or_default())
     })?;
     expect(agent.command.state().is_some(), "the command outlives them", || {
         "it has ended with one of them".into()

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::kernel::Process;
 use super::run::{Ending, Run};
 use super::start::Start;
+use super::trial::Trial;
 use super::verdict::{Broken, broken};
 use super::wait::PATIENCE;
 
@@ -20,7 +21,20 @@ pub struct Agent<'t> {
     pub command: Process<'t>,
 }
 
+/// A container whose command is the probe, on its way.
+pub struct Starting<'t> {
+    run: Run,
+    trial: &'t Trial<'t>,
+    nonce: String,
+}
+
 impl<'t> Start<'t> {
+    /// Starts the step with the probe as its command, and does not wait.
+    pub fn begin(self) -> Result<Starting<'t>> {
+        let probe = self.trial().inside("probe").into_os_string();
+        self.begin_probe::<&str>(vec![probe], &[])
+    }
+
     /// Starts the step with the probe as its command, and waits until the probe runs.
     pub fn agent(self) -> Result<Agent<'t>, Broken> {
         self.agent_with::<&str>(&[])
@@ -29,25 +43,32 @@ impl<'t> Start<'t> {
     /// The same, with further arguments for the probe.
     pub fn agent_with<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<Agent<'t>, Broken> {
         let probe = self.trial().inside("probe").into_os_string();
-        self.run_probe(vec![probe], arguments)
+        self.begin_probe(vec![probe], arguments)?.ready()
     }
 
     /// Starts the probe as an ordinary process of the host, to compare with.
     pub fn agent_on_the_host(self) -> Result<Agent<'t>, Broken> {
         let probe = self.trial().outside("checks/probe");
-        self.on_the_host(&probe).run_probe::<&str>(Vec::new(), &[])
+        self.on_the_host(&probe).begin_probe::<&str>(Vec::new(), &[])?.ready()
     }
 
-    fn run_probe<A: AsRef<OsStr>>(
+    fn begin_probe<A: AsRef<OsStr>>(
         self,
         mut words: Vec<OsString>,
         arguments: &[A],
-    ) -> Result<Agent<'t>, Broken> {
+    ) -> Result<Starting<'t>> {
         let trial = self.trial();
         let nonce = trial.word();
         words.push(nonce.clone().into());
         words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
-        let mut run = self.command(words).spawn()?;
+        Ok(Starting { run: self.command(words).spawn()?, trial, nonce })
+    }
+}
+
+impl<'t> Starting<'t> {
+    /// Waits until the probe runs.
+    pub fn ready(self) -> Result<Agent<'t>, Broken> {
+        let Starting { mut run, trial, nonce } = self;
         // A step may be a script that calls many tools before it comes to the command.
         let ready = run.first_line(PATIENCE * 2)?;
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {

@@ -247,7 +247,8 @@ impl<'h> Process<'h> {
         Ok(fd.into())
     }
 
-    fn read(&self, path: &str) -> Result<Vec<u8>> {
+    /// One of its files in `/proc`.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open(path, OFlag::O_RDONLY)?
             .read_to_end(&mut bytes)

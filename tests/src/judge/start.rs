@@ -1,11 +1,13 @@
 //! Starting the program under test, just as its caller would.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use caps::{CapSet, Capability};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 
@@ -27,6 +29,7 @@ pub struct Start<'t> {
     environment: Vec<(OsString, OsString)>,
     blocked: SigSet,
     ignored: Vec<Signal>,
+    without: Vec<Capability>,
     caller: Caller,
 }
 
@@ -52,6 +55,7 @@ impl<'t> Start<'t> {
             environment: Vec::new(),
             blocked: SigSet::empty(),
             ignored: Vec::new(),
+            without: Vec::new(),
             caller: Caller::Root,
         }
     }
@@ -109,6 +113,12 @@ impl<'t> Start<'t> {
         self
     }
 
+    /// A capability that neither the caller nor anybody below him has.
+    pub fn without(mut self, capability: Capability) -> Self {
+        self.without.push(capability);
+        self
+    }
+
     /// By an ordinary user, without any privilege.
     pub fn by_an_ordinary_user(mut self) -> Self {
         self.caller = Caller::Ordinary { may_make_namespaces: true };
@@ -127,10 +137,13 @@ impl<'t> Start<'t> {
         command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (blocked, ignored, caller) = (self.blocked, self.ignored, self.caller);
+        let Start { blocked, ignored, without, caller, .. } = self;
         let inherit = move || {
             if let Caller::Ordinary { may_make_namespaces } = caller {
                 users::become_ordinary(may_make_namespaces)?;
+            }
+            for capability in &without {
+                caps::drop(None, CapSet::Bounding, *capability).map_err(io::Error::other)?;
             }
             // Whatever started the grader may ignore some itself, as a shell does for its
             // background.

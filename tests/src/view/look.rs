@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{Facet, State, View};
 use crate::judge::kernel::Process;
+use crate::judge::network::interfaces_of_a_new_namespace;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 use crate::mountinfo::Mount;
@@ -24,7 +25,7 @@ pub fn look(trial: &Trial) -> Result<View, Broken> {
             pair.host_name(&names)?,
             pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
             pair.processes()?,
-            pair.by_namespace("network", "net", "interfaces, addresses, routes and ports")?,
+            pair.network()?,
             pair.users()?,
             pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
             pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
@@ -121,6 +122,19 @@ impl Pair<'_> {
         };
         let witness = self.witness("pid", |process| Ok(format!("number {}", number(process)?)))?;
         Ok(facet("processes", state(own), [shown], witness))
+    }
+
+    fn network(&self) -> Result<Facet> {
+        let mut facet =
+            self.by_namespace("network", "net", "interfaces, addresses, routes and ports")?;
+        if facet.state == State::Own {
+            // Some kernels put more into a new namespace than the only one that counts.
+            let new = interfaces_of_a_new_namespace(self.trial)?;
+            let mut names = self.inside.interfaces()?;
+            names.retain(|name| name == "lo" || !new.contains(name));
+            facet.shown.push(format!("interfaces {}", Vec::from_iter(names).join(" ")));
+        }
+        Ok(facet)
     }
 
     fn users(&self) -> Result<Facet> {

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 use crate::reference::STEPS;
 
 /// Root file systems, most of them none.
@@ -92,22 +92,52 @@ fn every_bad_root_and_command_has_its_line_and_status() {
 #[test]
 fn a_step_that_needs_root_says_so_to_an_ordinary_user() {
     let roots = Roots::new();
-    fs::set_permissions(roots.dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
-    let nobody = 65534;
-    for step in &STEPS[1..] {
-        // The clone may lie where nobody else may look; a copy does not.
-        let program = roots.path(step);
-        // By another process: a file that is open for writing, even in a child that another test
-        // has just forked, cannot be executed (ETXTBSY in execve(2)).
-        let copied = Command::new("cp").arg(reference(step)).arg(&program).status();
-        assert!(copied.expect("cp runs").success(), "copy {step}");
-        let mut command = Command::new(&program);
-        if nix::unistd::geteuid().is_root() {
-            command.uid(nobody).gid(nobody);
-        }
-        let output = command.arg(roots.path("good")).arg("/bin/sh").output().expect("it runs");
+    for step in STEPS[1..].iter().filter(|step| needs_root(step)) {
+        let output = by_an_ordinary_user(&roots, step, &[]);
         one_line_says(step, &output, &[125], &["EPERM"]);
     }
+}
+
+#[test]
+fn a_later_step_runs_for_an_ordinary_user() {
+    let name = "a_later_step_runs_for_an_ordinary_user";
+    let roots = Roots::new();
+    // He may not make these where the root file system is another's.
+    for mount_point in ["proc", "sys", "dev"] {
+        fs::create_dir(roots.path("good").join(mount_point)).expect("mkdir");
+    }
+    let steps = STEPS.iter().filter(|step| !needs_root(step)).map(|step| (*step, &[][..]));
+    for (program, words) in steps.chain([("cooper", &["run"][..])]) {
+        let output = by_an_ordinary_user(&roots, program, words);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(125) && stderr.contains("user namespace") {
+            return say_unsupported(name, stderr.trim());
+        }
+        // It has come as far as the exec.
+        one_line_says(program, &output, &[127], &["/bin/missing"]);
+    }
+}
+
+/// Until step 08 brings a user namespace.
+fn needs_root(step: &str) -> bool {
+    step < "08"
+}
+
+/// Runs a program with a root file system and a command that is not in it.
+fn by_an_ordinary_user(roots: &Roots, name: &str, words: &[&str]) -> Output {
+    fs::set_permissions(roots.dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    // The clone may lie where nobody else may look; a copy does not.
+    let program = roots.path(name);
+    // By another process: a file that is open for writing, even in a child that another test has
+    // just forked, cannot be executed (ETXTBSY in execve(2)).
+    let copied = Command::new("cp").arg(reference(name)).arg(&program).status();
+    assert!(copied.expect("cp runs").success(), "copy {name}");
+    let mut command = Command::new(&program);
+    if nix::unistd::geteuid().is_root() {
+        let nobody = 65534;
+        command.uid(nobody).gid(nobody);
+    }
+    command.args(words).arg(roots.path("good")).arg("/bin/missing").output().expect("it runs")
 }
 
 #[test]

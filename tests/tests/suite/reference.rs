@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 10] = [
+pub const STEPS: [&str; 11] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -16,6 +16,7 @@ pub const STEPS: [&str; 10] = [
     "04-uts-ns",
     "05-ipc-ns",
     "06-pid-ns",
+    "07-net-ns",
     "08-user-ns",
     "09-time-ns",
     "10-cgroup-ns",
