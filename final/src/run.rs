@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use cgroup_ns::CgroupOptions;
+use cgroup_ns::{CgroupOptions, with_cgroups};
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use net_ns::NetOptions;
@@ -60,6 +60,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let args: Vec<_> =
         options.command.words.iter().map(|word| utf8(word)).collect::<anyhow::Result<_>>()?;
     let users = options.user.users()?;
+    let mounts = with_cgroups(users.mounts(default_mounts(), &options.net.network()?));
     // Whoever is not root has users of his own, among whom he is.
     let gid = if let Users::Own { .. } = users { 0 } else { getgid().as_raw() };
     let mut configuration = json!({
@@ -71,7 +72,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
             "cwd": "/",
             "user": { "uid": 0, "gid": gid },
         },
-        "mounts": default_mounts(),
+        "mounts": mounts,
         "linux": { "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })) },
     });
     if let Some(name) = &options.uts.hostname {
@@ -118,7 +119,7 @@ mod tests {
     use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 
     use super::container::INIT;
-    use super::{RunOptions, Spec, Users, configuration, default_mounts, users};
+    use super::{RunOptions, Spec, Users, configuration, default_mounts, users, with_cgroups};
 
     #[derive(Parser)]
     struct Line {
@@ -137,7 +138,7 @@ mod tests {
         let process = spec.process().as_ref().unwrap();
         assert_eq!(spec.root().as_ref().unwrap().path(), "/srv/alpine");
         assert_eq!(process.args().as_ref().unwrap(), &["echo", "--", "a b"]);
-        assert_eq!(spec.mounts().as_ref().unwrap(), &default_mounts());
+        assert_eq!(spec.mounts().as_ref().unwrap(), &with_cgroups(default_mounts()));
         // What the type would add by itself, and nobody here carries out.
         assert!(spec.hostname().is_none() && process.capabilities().is_none());
         assert!(spec.annotations().is_none());

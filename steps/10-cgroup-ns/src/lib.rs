@@ -13,7 +13,7 @@
 //! | [`parent`] | where a group can be made: `--cgroup-parent`, or a place that is found | the kernel's `cgroup-v2.rst` |
 //! | [`directory`] | a directory that goes with its maker, even if he was killed | flock(2) |
 //! | [`group`] | [`Group`]: the container's group in all hierarchies | `cgroups(7)` |
-//! | [`view`] | [`own_cgroup_view`]: the namespace | `cgroup_namespaces(7)` |
+//! | [`view`] | [`own_cgroup_view`]: the namespace, and [`with_cgroups`]: its file system | `cgroup_namespaces(7)` |
 
 pub mod directory;
 pub mod group;
@@ -22,4 +22,4 @@ pub mod parent;
 pub mod view;
 
 pub use group::{CgroupOptions, Group};
-pub use view::own_cgroup_view;
+pub use view::{own_cgroup_view, with_cgroups};

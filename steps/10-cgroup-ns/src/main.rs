@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cgroup_ns::{CgroupOptions, own_cgroup_view};
+use cgroup_ns::{CgroupOptions, own_cgroup_view, with_cgroups};
 use clap::Parser;
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
@@ -65,7 +65,7 @@ fn container(options: &Options, users: &Users, network: &Network) -> anyhow::Res
     own_clocks(&options.time.offsets()?)?;
     private_mounts()?;
     let root = bind_root(&options.rootfs)?;
-    mount_all(&root, &users.mounts(default_mounts(), network))?;
+    mount_all(&root, &with_cgroups(users.mounts(default_mounts(), network)))?;
     make_devices(&root)?;
     pivot_root(&root)?;
     let command = || exec(&options.command);

@@ -16,6 +16,7 @@ use crate::hierarchy::{Hierarchy, Version, words};
 /// makes it at the top, and everybody else beside his own group; that is runc's rule too. Where
 /// only our own group is delegated to us, it is better to have a group without controllers in it
 /// than none.
+#[must_use]
 pub fn make_somewhere(hierarchy: &Hierarchy, name: &str) -> Option<Directory> {
     let Hierarchy { mount_point: top, own, .. } = hierarchy;
     let beside = own.parent().filter(|parent| parent.starts_with(top));

@@ -161,7 +161,7 @@ fn no_other_group_can_be_seen(trial: &Trial) -> Held {
         let place = format!("/{}", trial.word());
         agent.must(&format!("mkdir {place}"))?;
         // Where nobody but root of the host may mount it, nothing can be seen that way.
-        if agent.order(&format!("cgroups {place} {}", group.controllers).trim())?.is_err() {
+        if agent.order(format!("cgroups {place} {}", group.controllers).trim())?.is_err() {
             continue;
         }
         let shown = agent.command.stat_inside(&place[1..])?;

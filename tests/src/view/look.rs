@@ -73,6 +73,8 @@ impl Pair<'_> {
         // Where nobody may make device nodes the host's are shown one by one: they are in
         // `devices`.
         mounts.retain(|mount| !(mount.path.starts_with("/dev") && mount.root.as_os_str() != "/"));
+        // Step 10 shows the control groups, but only where the host has version 2.
+        mounts.retain(|mount| mount.kind != "cgroup2");
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(facet("mount table", State::Own, mounts.iter().map(describe_mount), witness))
     }
