@@ -33,7 +33,7 @@ impl Bridge {
         Bridge { subnet }
     }
 
-    /// Makes the cable of the container with this address, whose other end gets the name `inside` in
+    /// Makes the cable of the container with this address. Its other end gets the name `inside`, in
     /// the network namespace of the process `child`. If that fails, nothing is left of it.
     pub fn connect(self, address: Ipv4Addr, inside: &str, child: Pid) -> anyhow::Result<()> {
         let _lock = lock()?;
