@@ -14,8 +14,12 @@ ip link set out up
 there() { nsenter --net --target "$outside" "$@"; }
 there ip address add 192.0.2.2/24 dev wan
 there ip link set wan up
+# Its name for 192.0.2.1 is [::ffff:192.0.2.1].
 # shellcheck disable=SC2016
-there busybox nc -ll -s 192.0.2.2 -p 80 -e sh -c 'set -- $(ss -Htn state connected sport = :80); echo "you are ${5%:*}"' &
+there busybox nc -ll -p 80 -e sh -c '
+    set -- $(ss -Htn state connected sport = :80)
+    peer=${5%:*} peer=${peer##*:}
+    echo "you are ${peer%]}"' &
 until there ss -Htln | grep -q ':80 '; do sleep 0.02; done
 
 call='nc -w 2 192.0.2.2 80 2>/dev/null </dev/null || echo nobody answers'
