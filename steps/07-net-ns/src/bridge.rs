@@ -63,7 +63,9 @@ impl Bridge {
                 .with_context(|| format!("give {name} the address {gateway}"))?,
             // With a container on it, or it would be gone by now. So it is complete.
             Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(errno).with_context(|| format!("make the bridge {name}")),
+            Err(errno) => {
+                return Err(errno).with_context(|| format!("make the bridge {name} on the host"));
+            }
         }
         let forwards = fs::read_to_string(IP_FORWARD).with_context(|| format!("read {IP_FORWARD}"));
         if forwards?.trim() == "1" {
