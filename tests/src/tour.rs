@@ -104,12 +104,19 @@ fn farewell(picture: &Path) -> String {
 fn stops() -> Result<Vec<Stop>> {
     let mut stops = Vec::new();
     for step in STEPS {
-        stops.push(Stop { step, title: step.title()?, words: vec![step.name()] });
+        let words = [step.name()].into_iter().chain(users(step)).collect();
+        stops.push(Stop { step, title: step.title()?, words });
     }
     let last = STEPS.last().context("there are no steps")?;
     let title = "the runtime that the steps add up to".to_owned();
-    stops.push(Stop { step: last, title, words: vec!["cooper".into(), "run".into()] });
+    let words = ["cooper".into(), "run".into()].into_iter().chain(users(last)).collect();
+    stops.push(Stop { step: last, title, words });
     Ok(stops)
+}
+
+/// After step 08 root gets users of his own if he asks for them. The tour shows all that there is.
+fn users(step: &Step) -> Option<String> {
+    (step.number > 8).then(|| "--userns".to_owned())
 }
 
 impl Stop {
