@@ -12,8 +12,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;
 
-use crate::interfaces::{self, Mac};
+use crate::interfaces;
 use crate::lease::is_taken;
+use crate::names::{self, mac};
 use crate::netlink::Netlink;
 use crate::subnet::Subnet;
 use crate::{masquerade, routes};
@@ -55,7 +56,7 @@ impl Bridge {
     }
 
     fn make(self, netlink: &Netlink) -> anyhow::Result<()> {
-        let (name, gateway) = (self.name(), self.subnet.gateway());
+        let (name, gateway) = (names::bridge(self.subnet), self.subnet.gateway());
         self.refuse_collisions(netlink)?;
         match interfaces::make_bridge(netlink, &name, mac(gateway)) {
             Ok(()) => interfaces::index(netlink, &name)
@@ -75,7 +76,7 @@ impl Bridge {
 
     /// A second way to the same addresses would lead some of the host's own packets astray.
     fn refuse_collisions(self, netlink: &Netlink) -> anyhow::Result<()> {
-        let own = interfaces::index(netlink, &self.name()).ok();
+        let own = interfaces::index(netlink, &names::bridge(self.subnet)).ok();
         for route in routes::routes(netlink).context("list the routes")? {
             let others = route.interface.is_none() || route.interface != own;
             if others && route.destination.overlaps(self.subnet) {
@@ -93,25 +94,12 @@ impl Bridge {
         inside: &str,
         child: Pid,
     ) -> anyhow::Result<()> {
-        let (name, port) = (self.name(), port(address));
+        let (name, port) = (names::bridge(self.subnet), names::port(address));
         interfaces::index(netlink, &name)
             .and_then(|bridge| {
                 interfaces::make_veth(netlink, (&port, bridge), (inside, mac(address), child))
             })
             .with_context(|| format!("make the veth pair {port} on {name}"))
-    }
-
-    /// The subnet in hexadecimal digits, so that it fits: 15 bytes, `IFNAMSIZ` without its NUL.
-    pub fn name(self) -> String {
-        format!("coop{:08x}-{}", self.subnet.first().to_bits(), self.subnet.prefix)
-    }
-
-    /// The bridge of this name, if it is one of ours.
-    fn named(name: &str) -> Option<Bridge> {
-        let (first, prefix) = name.strip_prefix("coop")?.split_once('-')?;
-        let first = Ipv4Addr::from_bits(u32::from_str_radix(first, 16).ok()?);
-        let bridge = Bridge::of(Subnet::new(first, prefix.parse().ok()?)?);
-        (bridge.name() == name).then_some(bridge)
     }
 }
 
@@ -130,14 +118,14 @@ fn clear(netlink: &Netlink, address: Ipv4Addr) -> anyhow::Result<()> {
     let delete = |name: &str| {
         interfaces::delete(netlink, name).with_context(|| format!("remove the interface {name}"))
     };
-    delete(&port(address))?;
+    delete(&names::port(address))?;
     for found in interfaces::bridges(netlink).context("list the bridges")? {
-        if Bridge::named(&found.name).is_none() {
+        if !names::is_bridge(&found.name) {
             continue;
         }
         let mut in_use = false;
         for port in interfaces::ports(netlink, found.index).context("list the bridge's ports")? {
-            match container_at(&port.name) {
+            match names::container_at(&port.name) {
                 Some(address) if !is_taken(address)? => delete(&port.name)?,
                 _ => in_use = true,
             }
@@ -151,24 +139,6 @@ fn clear(netlink: &Netlink, address: Ipv4Addr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name of the host's end of a container's cable.
-pub fn port(address: Ipv4Addr) -> String {
-    format!("veth{:08x}", address.to_bits())
-}
-
-/// The container whose cable has this name on the host.
-fn container_at(name: &str) -> Option<Ipv4Addr> {
-    let digits = name.strip_prefix("veth")?;
-    u32::from_str_radix(digits, 16).ok().map(Ipv4Addr::from_bits)
-}
-
-/// A hardware address that depends on nothing but the IP address, so that what others remember of
-/// the container that had it before (arp(7)) is right for the next one too.
-fn mac(address: Ipv4Addr) -> Mac {
-    let [a, b, c, d] = address.octets();
-    [0x02, 0xc0, a, b, c, d] // the 2 says that no manufacturer has given it
-}
-
 /// Waits for its turn. The file is the network namespace itself: it is there without anybody having
 /// made it, and whoever shares the bridge opens the same one.
 fn lock() -> anyhow::Result<Flock<File>> {
@@ -176,28 +146,4 @@ fn lock() -> anyhow::Result<Flock<File>> {
     Flock::lock(namespace, FlockArg::LockExclusive)
         .map_err(|(_, errno)| errno)
         .context("flock /proc/self/ns/net")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Bridge, Ipv4Addr, container_at, port};
-    use crate::subnet::DEFAULT;
-
-    #[test]
-    fn names_are_short_enough_and_can_be_read_back() {
-        let longest = Bridge::of("192.168.100.0/24".parse().unwrap());
-        assert_eq!(longest.name().len(), 15);
-        let named = Bridge::named(&Bridge::of(DEFAULT).name()).unwrap();
-        assert_eq!(named.subnet, DEFAULT);
-        let address = Ipv4Addr::new(10, 209, 0, 2);
-        assert_eq!(container_at(&port(address)), Some(address));
-    }
-
-    #[test]
-    fn what_others_have_made_is_not_ours() {
-        for name in ["docker0", "br-0ad10000", "coop0ad10000", "coop0ad10001-24", "coopad10000-24"]
-        {
-            assert!(Bridge::named(name).is_none(), "{name}");
-        }
-    }
 }

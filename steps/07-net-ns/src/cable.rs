@@ -10,11 +10,11 @@ use std::os::fd::AsRawFd;
 use anyhow::Context;
 use nix::unistd::{Pid, close};
 
-use crate::bridge::{self, Bridge};
+use crate::bridge::Bridge;
 use crate::lease::Lease;
 use crate::netlink::Netlink;
 use crate::subnet::Subnet;
-use crate::{interfaces, routes};
+use crate::{interfaces, names, routes};
 
 /// The name of the end inside of the container.
 const INSIDE: &str = "eth0";
@@ -63,7 +63,7 @@ impl Cable {
     /// The kernel switches the host's end on in the background, some milliseconds after ours has
     /// come up. What passes before that is lost, and a sender tries again only a second later.
     fn wait_for_the_host(&self) -> anyhow::Result<()> {
-        for name in [bridge::port(self.address()), Bridge::of(self.subnet).name()] {
+        for name in [names::port(self.address()), names::bridge(self.subnet)] {
             interfaces::wait_until_it_runs(&self.host, &self.news, &name)
                 .with_context(|| format!("wait for the host's {name}"))?;
         }

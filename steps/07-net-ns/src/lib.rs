@@ -12,6 +12,7 @@
 //! | [`lease`] | who has which address | unix(7), under abstract |
 //! | [`cable`] | what connects a container with the bridge, and who makes which end usable | veth(4) |
 //! | `bridge` | the bridge, from the first container to the last | bridge(8), veth(4) |
+//! | `names` | what bridges and cables are called, and whose they are | |
 //! | `masquerade` | how a container reaches what lies beyond the host | nft(8) |
 //! | `interfaces`, `routes` | ip(8) in Rust: one function for each of its lines | rtnetlink(7) |
 //! | `netlink` | how one talks to the kernel about its network | netlink(7) |
@@ -21,6 +22,7 @@ pub mod cable;
 mod interfaces;
 pub mod lease;
 mod masquerade;
+mod names;
 mod netlink;
 pub mod network;
 pub mod rendezvous;
