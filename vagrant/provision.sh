@@ -47,7 +47,7 @@ install_packages() {
 # gcc: Rust links with it. busybox-static: the containers' programs. util-linux:
 # unshare, nsenter and lsns for the parts that are done by hand. uidmap: an
 # ordinary user's id maps.
-install_packages busybox-static ca-certificates curl gcc git iproute2 libc6-dev uidmap util-linux
+install_packages busybox-static ca-certificates curl gcc git iproute2 libc6-dev nftables uidmap util-linux
 
 wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$clone/Cargo.toml")
 at_least() { printf '%s\n%s\n' "$2" "$1" | sort --version-sort --check=quiet; } # at_least HAVE WANTED

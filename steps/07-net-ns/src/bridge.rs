@@ -33,7 +33,7 @@ impl Bridge {
         Bridge { subnet }
     }
 
-    /// Makes the cable of the container with this address, whose other end gets the name `inside` in
+    /// Makes the cable of the container with this address. Its other end gets the name `inside`, in
     /// the network namespace of the process `child`. If that fails, nothing is left of it.
     pub fn connect(self, address: Ipv4Addr, inside: &str, child: Pid) -> anyhow::Result<()> {
         let _lock = lock()?;
@@ -63,7 +63,7 @@ impl Bridge {
                 .with_context(|| format!("give {name} the address {gateway}"))?,
             // With a container on it, or it would be gone by now. So it is complete.
             Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(errno).with_context(|| format!("make the bridge {name}")),
+            Err(errno) => return Err(explain(&name, errno)),
         }
         let forwards = fs::read_to_string(IP_FORWARD).with_context(|| format!("read {IP_FORWARD}"));
         if forwards?.trim() == "1" {
@@ -113,6 +113,15 @@ impl Bridge {
         let bridge = Bridge::of(Subnet::new(first, prefix.parse().ok()?)?);
         (bridge.name() == name).then_some(bridge)
     }
+}
+
+fn explain(bridge: &str, errno: Errno) -> anyhow::Error {
+    let remedy = match errno {
+        Errno::EPERM => " (it changes the host's network, which takes CAP_NET_ADMIN there)",
+        Errno::EOPNOTSUPP => " (this kernel has no bridges: CONFIG_BRIDGE)",
+        _ => "",
+    };
+    anyhow::Error::new(errno).context(format!("make the bridge {bridge}{remedy}"))
 }
 
 /// Removes the cable of the container with this address, those of steps that no longer run, and
@@ -167,4 +176,28 @@ fn lock() -> anyhow::Result<Flock<File>> {
     Flock::lock(namespace, FlockArg::LockExclusive)
         .map_err(|(_, errno)| errno)
         .context("flock /proc/self/ns/net")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bridge, Ipv4Addr, container_at, port};
+    use crate::subnet::DEFAULT;
+
+    #[test]
+    fn names_are_short_enough_and_can_be_read_back() {
+        let longest = Bridge::of("192.168.100.0/24".parse().unwrap());
+        assert_eq!(longest.name().len(), 15);
+        let named = Bridge::named(&Bridge::of(DEFAULT).name()).unwrap();
+        assert_eq!(named.subnet, DEFAULT);
+        let address = Ipv4Addr::new(10, 209, 0, 2);
+        assert_eq!(container_at(&port(address)), Some(address));
+    }
+
+    #[test]
+    fn what_others_have_made_is_not_ours() {
+        for name in ["docker0", "br-0ad10000", "coop0ad10000", "coop0ad10001-24", "coopad10000-24"]
+        {
+            assert!(Bridge::named(name).is_none(), "{name}");
+        }
+    }
 }

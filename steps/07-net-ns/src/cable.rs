@@ -60,8 +60,8 @@ impl Cable {
         self.leave_it_to_the_parent().context("close the parent's sockets")
     }
 
-    /// The kernel switches the host's end on in the background, some milliseconds after ours has come
-    /// up. What passes before that is lost, and a sender tries again only a second later.
+    /// The kernel switches the host's end on in the background, some milliseconds after ours has
+    /// come up. What passes before that is lost, and a sender tries again only a second later.
     fn wait_for_the_host(&self) -> anyhow::Result<()> {
         for name in [bridge::port(self.address()), Bridge::of(self.subnet).name()] {
             interfaces::wait_until_it_runs(&self.host, &self.news, &name)

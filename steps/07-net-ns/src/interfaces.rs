@@ -59,7 +59,9 @@ pub fn make_veth(
 
 /// `ip link delete NAME`; one that is gone already is no failure.
 pub fn delete(netlink: &Netlink, name: &str) -> nix::Result<()> {
-    match netlink.request(RouteNetlinkMessage::DelLink(named(name)), 0) {
+    let delete = |_| netlink.request(RouteNetlinkMessage::DelLink(named(name)), 0);
+    // Asked for at once, the kernel would look at our rights first, even if there is nothing to do.
+    match show(netlink, name).and_then(delete) {
         Err(Errno::ENODEV) => Ok(()),
         answer => answer.map(drop),
     }

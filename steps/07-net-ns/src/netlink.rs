@@ -121,6 +121,9 @@ impl Netlink {
                     NetlinkPayload::Error(error) if error.code.is_some() => {
                         return Err(Errno::from_raw(-error.raw_code()));
                     }
+                    NetlinkPayload::Done(done) if done.code < 0 => {
+                        return Err(Errno::from_raw(-done.code));
+                    }
                     NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => awaited -= 1,
                     _ => {}
                 }

@@ -56,7 +56,7 @@ pub struct Link {
 }
 
 impl NetOptions {
-    /// What the options ask for. Nothing is made yet, but an address is the container's from now on.
+    /// What the options ask for. Nothing is made yet, but the container has its address by now.
     pub fn network(&self) -> anyhow::Result<Network> {
         if self.network != NetworkMode::Bridge && (self.ip.is_some() || self.subnet.is_some()) {
             bail!("--ip and --subnet are for --network bridge: no other has an address to choose");

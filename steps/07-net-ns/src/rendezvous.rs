@@ -1,12 +1,12 @@
 //! The rendezvous of parent and child.
 //!
-//! From this step on the parent has work to do that it can only do when the child is there, and that
-//! must be done before the child goes on: a network interface goes into the child's namespace, ids
-//! are mapped (step 08), the child joins a group (step 10). So the child begins by waiting.
+//! From this step on the parent has work that it can only do when the child is there, and that must
+//! be done before the child goes on: a network interface goes into the child's namespace, ids are
+//! mapped (step 08), the child joins a group (step 10). So the child begins by waiting.
 //!
-//! The two are connected by a pair of sockets. A byte means "go on". When one of the two dies the
-//! kernel closes its end, and the other reads the end of the file instead: nobody waits for ever, and
-//! nobody has to look at a clock.
+//! The two are connected by a pair of sockets. A byte means "go on". When one of the two dies, the
+//! kernel closes its end, and the other one reads the end of the file instead: nobody waits for
+//! ever, and nobody has to look at a clock.
 
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Write};

@@ -54,12 +54,14 @@ pub fn add_default_route(netlink: &Netlink, gateway: Ipv4Addr) -> nix::Result<()
     netlink.request(RouteNetlinkMessage::NewRoute(route), flags).map(drop)
 }
 
-/// `ip -4 route show table all`, without the default routes: those are for what has no other.
+/// `ip -4 route show table all`, without the default routes: those are for what has no other. (So
+/// are the two halves, 0.0.0.0/1 and 128.0.0.0/1, into which some VPNs split theirs.)
 pub fn routes(netlink: &Netlink) -> nix::Result<Vec<Route>> {
     let mut all = RouteMessage::default();
     all.header.address_family = AddressFamily::Inet;
     let answers = netlink.dump(&RouteNetlinkMessage::GetRoute(all))?;
-    Ok(answers.into_iter().filter_map(route).collect())
+    let routes = answers.into_iter().filter_map(route);
+    Ok(routes.filter(|route| route.destination.prefix > 1).collect())
 }
 
 fn route(answer: RouteNetlinkMessage) -> Option<Route> {

@@ -7,11 +7,12 @@ use super::Finding;
 use crate::executables::candidates;
 
 /// What the book's sessions by hand use, and the package that brings it.
-const BY_HAND: [(&str, &str); 7] = [
+const BY_HAND: [(&str, &str); 8] = [
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("mount", "util-linux"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("busybox", "busybox"),
     ("cc", "gcc"),
     ("cargo", "Rust (https://rustup.rs)"),

@@ -7,6 +7,7 @@ mod binaries;
 mod hostile;
 mod independent;
 mod mutants;
+mod network;
 mod reference;
 mod tour;
 mod view;
