@@ -101,3 +101,54 @@ fn mount_of<'m>(
     };
     fits.then_some((Path::new(place.next()?), Path::new(place.next()?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Version, find};
+
+    /// Version, controllers, mount point and own group of what is found.
+    fn found(mountinfo: &str, groups: &str) -> Vec<(Version, String, String, String)> {
+        let shown = |hierarchy: super::Hierarchy| {
+            let paths =
+                [hierarchy.mount_point, hierarchy.own].map(|path| path.display().to_string());
+            let [mount_point, own] = paths;
+            (hierarchy.version, hierarchy.controllers.join(" "), mount_point, own)
+        };
+        find(mountinfo, groups).into_iter().map(shown).collect()
+    }
+
+    fn due(version: Version, rest: [&str; 3]) -> (Version, String, String, String) {
+        let [controllers, mount_point, own] = rest.map(String::from);
+        (version, controllers, mount_point, own)
+    }
+
+    #[test]
+    fn version_2_is_one_hierarchy() {
+        let mounts = "24 1 0:22 / /proc rw - proc proc rw\n\
+                      30 25 0:27 / /cg rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let all = ["cpu memory pids io", "/cg", "/cg/user.slice/a.scope"];
+        assert_eq!(found(mounts, "0::/user.slice/a.scope\n"), [due(Version::V2, all)]);
+    }
+
+    #[test]
+    fn version_1_is_one_for_each_controller_or_for_two() {
+        let mounts = "33 30 0:28 / /cg/systemd rw - cgroup none rw,name=systemd\n\
+                      34 30 0:29 / /cg/cpu,cpuacct rw - cgroup none rw,cpu,cpuacct\n\
+                      35 30 0:30 / /cg/memory rw - cgroup none rw,memory\n";
+        let groups = "5:cpuset:/a\n4:memory:/a\n3:cpu,cpuacct:/b\n1:name=systemd:/c\n0::/d\n";
+        let both = [
+            due(Version::V1, ["memory", "/cg/memory", "/cg/memory/a"]),
+            due(Version::V1, ["cpu cpuacct", "/cg/cpu,cpuacct", "/cg/cpu,cpuacct/b"]),
+        ];
+        assert_eq!(found(mounts, groups), both);
+    }
+
+    #[test]
+    fn in_a_container_the_mount_begins_at_its_group() {
+        let mounts = "35 30 0:30 /docker/1 /cg rw - cgroup2 cgroup rw\n";
+        let own = |path: &str| found(mounts, &format!("0::{path}\n")).remove(0).3;
+        assert_eq!(own("/docker/1/x"), "/cg/x");
+        // Of a group that is not beneath it there is no path: then its top is what we have.
+        assert_eq!(own("/docker/2"), "/cg/");
+    }
+}
