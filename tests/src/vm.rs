@@ -101,7 +101,9 @@ impl MachineOptions {
 
         let mut command = Command::new(&runner);
         command.args(["--cgroup", &self.cgroup.to_string(), "--kernel", &self.kernel.to_string()]);
-        command.args(["--time-limit", TIME_LIMIT]).args(self.user.then_some("--user"));
+        command
+            .args(["--cpus", "2", "--time-limit", TIME_LIMIT])
+            .args(self.user.then_some("--user"));
         let loaded = [needed_by(&this)?, needed_by(program)?].concat();
         let chosen = self.share.iter().map(PathBuf::as_path).chain(data);
         for path in
