@@ -20,7 +20,9 @@ done
 ip link set lo up
 hostname cooperage
 
-. /.vm/order # sets cgroup and user
+cgroup=v2 user=root
+# shellcheck source=/dev/null
+. /.vm/order # what `run` was told of these two
 
 cgroups=/sys/fs/cgroup
 
@@ -40,7 +42,8 @@ mount_v1() {
 
 mount_v2() {
   mount -t cgroup2 -o "nosuid,nodev,noexec,nsdelegate$2" cgroup2 "$1"
-  for controller in $(cat "$1/cgroup.controllers"); do
+  read -r controllers <"$1/cgroup.controllers"
+  for controller in $controllers; do
     echo "+$controller" >"$1/cgroup.subtree_control"
   done
 }
@@ -57,7 +60,7 @@ esac
 
 # The command begins where a login session does: in a group of its own, below the root. An ordinary
 # user's is delegated to him (cgroups(7), "Delegation"), as systemd does it, with all controllers.
-for hierarchy in $cgroups $cgroups/*; do
+for hierarchy in "$cgroups" "$cgroups"/*; do
   [ -e "$hierarchy/cgroup.procs" ] || continue
   [ -L "$hierarchy" ] && continue
   group=$hierarchy/session
@@ -69,7 +72,8 @@ for hierarchy in $cgroups $cgroups/*; do
   leaf=$group
   if [ "$user" = user ]; then
     if [ -e "$group/cgroup.controllers" ]; then
-      for controller in $(cat "$group/cgroup.controllers"); do
+      read -r controllers <"$group/cgroup.controllers"
+      for controller in $controllers; do
         echo "+$controller" >"$group/cgroup.subtree_control"
       done
       leaf=$group/shell
