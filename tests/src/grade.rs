@@ -1,9 +1,11 @@
 //! `workshop grade`: every check of a step, each in a throw-away host of its own.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::checks::{self, Check};
@@ -14,6 +16,7 @@ use crate::judge::verdict::Verdict;
 use crate::report::{Judged, Report};
 use crate::sandbox::fork::{Pending, first_ready};
 use crate::subject::{Subject, SubjectOptions};
+use crate::vm::MachineOptions;
 
 /// How many checks run at the same time. Most of a check is waiting for the kernel.
 const AT_ONCE: usize = 8;
@@ -27,6 +30,8 @@ machine on which no check can run.")]
 pub struct Options {
     #[command(flatten)]
     subject: SubjectOptions,
+    #[command(flatten)]
+    machine: MachineOptions,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -61,6 +66,10 @@ enum ExitCodeWhen {
 
 /// Judges one program and prints the report.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    if options.machine.vm {
+        let (program, rootfs) = (options.subject.program()?, options.subject.rootfs());
+        return options.machine.run(&options.words()?, &program, rootfs);
+    }
     let subject = options.subject.subject()?;
     let report = Report::new(subject.step.slug, subject.seed, judge(&subject, options.thorough)?);
     let mut out = io::stdout().lock();
@@ -77,6 +86,22 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         ExitCodeWhen::Never => ExitCode::SUCCESS,
         ExitCodeWhen::Always => ExitCode::from(status),
     })
+}
+
+impl Options {
+    /// The command line of this very run, without the virtual machine.
+    fn words(&self) -> Result<Vec<OsString>> {
+        let name = |value: Option<PossibleValue>| {
+            value.map(|value| OsString::from(value.get_name())).unwrap_or_default()
+        };
+        let mut words = vec!["grade".into()];
+        words.extend(self.subject.words()?);
+        words.extend(["--format".into(), name(self.format.to_possible_value())]);
+        words.extend(["--exit-code".into(), name(self.exit_code.to_possible_value())]);
+        words.extend(self.strict.then(|| "--strict".into()));
+        words.extend(self.thorough.then(|| "--thorough".into()));
+        Ok(words)
+    }
 }
 
 /// A check that runs now.

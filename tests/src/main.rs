@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
-//! command). The other commands are [`view`], [`tour`] with its [`matrix`], [`rootfs`], [`doctor`],
+//! command; [`vm`] runs it in a virtual machine). The other commands are [`view`], [`tour`] with its [`matrix`], [`rootfs`], [`doctor`],
 //! and `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
@@ -28,6 +28,7 @@ mod steps;
 mod subject;
 mod tour;
 mod view;
+mod vm;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+pub use libraries::needed_by;
 use programs::Root;
 pub use tools::Tools;
 

@@ -57,11 +57,7 @@ pub struct Subject {
 impl SubjectOptions {
     /// Looks whether all of it exists, and whether anything can be judged here.
     pub fn subject(&self) -> Result<Subject> {
-        let program = fs::canonicalize(&self.bin)
-            .with_context(|| format!("find the program {}", self.bin.display()))?;
-        if !is_executable(&program) {
-            bail!("{} is not a program: it must be a file that may be executed", program.display());
-        }
+        let program = self.program()?;
         let step = Step::find(&self.step)?;
         let subject = Subject {
             step,
@@ -73,6 +69,38 @@ impl SubjectOptions {
         // What cannot be done at all is said once, and not by every check.
         subject.start(0, |_| Ok(()))?.finish()?;
         Ok(subject)
+    }
+
+    /// The program, by its absolute path.
+    pub fn program(&self) -> Result<PathBuf> {
+        let program = fs::canonicalize(&self.bin)
+            .with_context(|| format!("find the program {}", self.bin.display()))?;
+        if !is_executable(&program) {
+            bail!("{} is not a program: it must be a file that may be executed", program.display());
+        }
+        Ok(program)
+    }
+
+    /// The root file system that was named, if one was.
+    pub fn rootfs(&self) -> Option<&Path> {
+        self.rootfs.as_deref()
+    }
+
+    /// The same as words of a command line that means the same wherever it is read.
+    pub fn words(&self) -> Result<Vec<OsString>> {
+        let mut words = vec!["--step".into(), self.step.clone().into()];
+        words.extend(["--bin".into(), self.program()?.into()]);
+        for argument in &self.arg {
+            words.extend(["--arg".into(), argument.clone()]);
+        }
+        if let Some(rootfs) = &self.rootfs {
+            let rootfs = std::path::absolute(rootfs).context("find the root file system")?;
+            words.extend(["--rootfs".into(), rootfs.into()]);
+        }
+        if let Some(seed) = self.seed {
+            words.extend(["--seed".into(), seed.to_string().into()]);
+        }
+        Ok(words)
     }
 }
 

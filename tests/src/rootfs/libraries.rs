@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::elf::Elf;
+use crate::executables::candidates;
 
 /// What must stand beside a program in a root file system for it to start there.
 #[derive(Debug, Default)]
@@ -43,6 +44,34 @@ pub fn needs(path: &Path, elf: Elf) -> Result<Needs> {
         }
     }
     Ok(Needs { interpreter: Some(interpreter), libraries })
+}
+
+/// The files of this host without which `program` does not start, at the places where it looks for
+/// them: its loader and libraries, or, for a script, its interpreter (execve(2)) and what that needs.
+pub fn needed_by(program: &Path) -> Result<Vec<PathBuf>> {
+    let head = fs::read(program).with_context(|| format!("read {}", program.display()))?;
+    if let Some(line) = head.strip_prefix(b"#!") {
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        let mut words = line.split_whitespace();
+        let mut interpreters: Vec<PathBuf> = words.next().map(PathBuf::from).into_iter().collect();
+        if interpreters.first().is_some_and(|first| first.ends_with("env")) {
+            let name = words.find(|word| !word.starts_with('-')).unwrap_or_default();
+            interpreters.extend(candidates(name).into_iter().next());
+        }
+        let mut files = interpreters.clone();
+        for interpreter in &interpreters {
+            files.extend(needed_by(interpreter)?);
+        }
+        return Ok(files);
+    }
+    // What is neither may still be something that the machine of the caller can start.
+    let Some(elf) = Elf::read(program)? else { return Ok(Vec::new()) };
+    let Needs { interpreter, libraries } = needs(program, elf)?;
+    // Where the libraries lie the loader reads here (ld.so(8)).
+    let cache = interpreter.iter().map(|_| PathBuf::from("/etc/ld.so.cache"));
+    let cache: Vec<PathBuf> = cache.filter(|file| file.exists()).collect();
+    Ok(interpreter.into_iter().chain(libraries.into_values()).chain(cache).collect())
 }
 
 /// The directory in which `interpreter` finds every library without being told: its own. (The
