@@ -19,11 +19,13 @@ wait_for() {
     # A shell tells when a child was killed. That is not for this one to say.
     exec 2>/dev/null
     send_on
-    # A trap ends a wait as well; what a child that has ended returned can be asked for again.
+    # A trap ends a wait as well, and so does a child that is stopped; what one that has ended returned can be
+    # asked for again. (`wait -f` would sit out the stop. In bash 5.2 it may go round for ever when the child ends
+    # just then.)
     while step_interrupted=; do
-        wait -f "$step_child"
+        wait "$step_child"
         status=$?
-        [ -n "$step_interrupted" ] || exit "$status"
+        [ -n "$step_interrupted" ] || kill -0 "$step_child" || exit "$status"
     done
 }
 
