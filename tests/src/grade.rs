@@ -19,7 +19,10 @@ use crate::subject::{Subject, SubjectOptions};
 use crate::vm::MachineOptions;
 
 /// How many checks run at the same time. Most of a check is waiting for the kernel.
-const AT_ONCE: usize = 8;
+const AT_ONCE: u8 = 8;
+/// The same in a virtual machine, where most of it is emulated work. More at once would each take
+/// so long that a right program seems to hang.
+const AT_ONCE_IN_A_MACHINE: u8 = 2;
 
 /// What `workshop grade` is told.
 #[derive(Args)]
@@ -41,6 +44,9 @@ pub struct Options {
     /// Also run the earlier steps' checks that earn no points here; one that fails gives status 1.
     #[arg(long)]
     thorough: bool,
+    /// How many checks run at the same time: 8, and 2 in a virtual machine.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
     /// When to tell the score by the exit status.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     exit_code: ExitCodeWhen,
@@ -71,7 +77,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         return options.machine.run(&options.words()?, &program, rootfs);
     }
     let subject = options.subject.subject()?;
-    let report = Report::new(subject.step.slug, subject.seed, judge(&subject, options.thorough)?);
+    let report = Report::new(subject.step.slug, subject.seed, judge(&subject, options)?);
     let mut out = io::stdout().lock();
     match options.format {
         Format::Human => report.write_text(&mut out, Colour::on(&io::stdout()))?,
@@ -98,6 +104,8 @@ impl Options {
         words.extend(self.subject.words()?);
         words.extend(["--format".into(), name(self.format.to_possible_value())]);
         words.extend(["--exit-code".into(), name(self.exit_code.to_possible_value())]);
+        let jobs = self.jobs.unwrap_or(AT_ONCE_IN_A_MACHINE);
+        words.extend(["--jobs".into(), jobs.to_string().into()]);
         words.extend(self.strict.then(|| "--strict".into()));
         words.extend(self.thorough.then(|| "--thorough".into()));
         Ok(words)
@@ -113,9 +121,9 @@ struct Open {
 }
 
 /// Runs all checks of the step, several at a time, and returns them in their order.
-fn judge(subject: &Subject, thorough: bool) -> Result<Vec<Judged>> {
+fn judge(subject: &Subject, options: &Options) -> Result<Vec<Judged>> {
     let mut due = subject.step.checks();
-    if thorough {
+    if options.thorough {
         due.extend(subject.step.unpaid().map(|name| (name, 0)));
     }
     if let Some(verdict) = never_runs(subject)? {
@@ -124,12 +132,13 @@ fn judge(subject: &Subject, thorough: bool) -> Result<Vec<Judged>> {
         };
         return due.iter().map(judged).collect();
     }
+    let at_once = usize::from(options.jobs.unwrap_or(AT_ONCE));
     let mut progress = Progress::new(due.len());
     let mut waiting = due.iter().enumerate();
     let mut open: Vec<Open> = Vec::new();
     let mut done: Vec<Option<Judged>> = due.iter().map(|_| None).collect();
     loop {
-        for (place, (name, _)) in waiting.by_ref().take(AT_ONCE - open.len()) {
+        for (place, (name, _)) in waiting.by_ref().take(at_once - open.len()) {
             let check = checks::find(name)?;
             progress.started(name);
             let pending = subject.start(place, |trial| Ok((check.holds)(trial).into()))?;
