@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nix::errno::Errno;
+use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::geteuid;
 use oci_spec::runtime::Mount;
@@ -75,10 +76,38 @@ fn adjust(root: &OwnedFd, destination: &Path, options: &MountOptions) -> anyhow:
         change(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | rest)
             .context("set the options of a bind mount")?;
     }
+    if options.read_only_tree {
+        read_only_tree(&open_beneath(root, destination)?).context("make the tree read-only")?;
+    }
     for &flags in &options.propagation {
         change(flags).context("set the propagation")?;
     }
     Ok(())
+}
+
+/// Makes a mount read-only, with all that is mounted beneath it: mount(2) would change the first one
+/// only.
+fn read_only_tree(mounted: &OwnedFd) -> nix::Result<()> {
+    let change = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: `mounted` is open, the path is a C string, and the kernel reads as many bytes of
+    // `change` as we say it has.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mounted.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const change,
+            size_of_val(&change),
+        )
+    };
+    Errno::result(result).map(drop)
 }
 
 /// A path for mount(2), which takes no descriptors. It leads to just the file that is open,

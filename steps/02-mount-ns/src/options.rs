@@ -7,6 +7,8 @@ use nix::mount::MsFlags;
 pub struct MountOptions {
     /// Properties of the mount, such as `nosuid`.
     pub flags: MsFlags,
+    /// Whether every mount of the tree is to be read-only, and not only the one at its top.
+    pub read_only_tree: bool,
     /// One flag for each change of propagation, such as `rprivate`; each takes a call of its own.
     pub propagation: Vec<MsFlags>,
     /// What is left is for the file system itself, such as `size=64m`.
@@ -63,8 +65,12 @@ const PROPAGATION: [(&str, MsFlags); 8] = [
 impl MountOptions {
     /// Sorts the words; one that is in none of the tables is the file system's.
     pub fn parse(words: &[String]) -> MountOptions {
-        let mut options =
-            MountOptions { flags: MsFlags::empty(), propagation: Vec::new(), data: String::new() };
+        let mut options = MountOptions {
+            flags: MsFlags::empty(),
+            read_only_tree: false,
+            propagation: Vec::new(),
+            data: String::new(),
+        };
         let mut data = Vec::new();
         for word in words {
             if let Some(flag) = find(&SET, word) {
@@ -73,6 +79,8 @@ impl MountOptions {
                 options.flags.remove(flag);
             } else if let Some(flag) = find(&PROPAGATION, word) {
                 options.propagation.push(flag);
+            } else if word == "rro" {
+                options.read_only_tree = true;
             } else {
                 data.push(word.as_str());
             }
@@ -97,6 +105,7 @@ mod tests {
     #[test]
     fn words_become_flags_and_the_rest_is_data() {
         let options = parse("nosuid ro mode=755 rslave size=64m");
+        assert!(!options.read_only_tree && parse("rbind rro").read_only_tree);
         assert_eq!(options.flags, MsFlags::MS_NOSUID | MsFlags::MS_RDONLY);
         assert_eq!(options.propagation, [MsFlags::MS_SLAVE | MsFlags::MS_REC]);
         assert_eq!(options.data, "mode=755,size=64m");
