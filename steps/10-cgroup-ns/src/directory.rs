@@ -46,7 +46,11 @@ impl Directory {
         let path = parent.join(name);
         loop {
             // Whatever the caller's umask: others may look into it, as into every group.
-            DirBuilder::new().mode(0o755).create(&path)?;
+            match DirBuilder::new().mode(0o755).create(&path) {
+                // Made by us a moment ago, and just being cleared away: see below.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
             // Between the two somebody may have found it without a lock, and cleared it away.
             if let Some(lock) = lock(&path)?.filter(|_| path.exists()) {
                 return Ok(Directory { path, _lock: lock });

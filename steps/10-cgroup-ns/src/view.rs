@@ -19,8 +19,8 @@ pub fn own_cgroup_view() -> anyhow::Result<()> {
 /// `mounts`, and behind them the control groups of this namespace, read-only: a program may ask how
 /// much memory it has got, and must not give itself more.
 ///
-/// Only where the host has version 2 there. On version 1 it would be a mount for each hierarchy, and
-/// in a user namespace the kernel makes none of them. And only on a `/sys` of the container's own: on
+/// Only where the host has version 2 there: on version 1 it would be a mount for each hierarchy. And
+/// only on a `/sys` of the container's own: on
 /// the host's (step 08) the host's groups are mounted already, and the kernel does not stack a file
 /// system upon itself.
 #[must_use]

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::binaries::{WORKSHOP, alone, beside_others, can_judge, clone, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, clone, reference};
 
 const STEP: &str = "07-net-ns";
 
@@ -20,8 +20,7 @@ fn fifty_at_once_have_fifty_addresses_and_leave_nothing() {
     if !can_run(test) {
         return;
     }
-    // A hundred processes at once.
-    let _alone = alone();
+    let _guard = beside_others();
     let output = run("fifty.sh");
     assert_eq!(printed(&output), "50 addresses\nnothing left\n", "{output:?}");
 }

@@ -25,7 +25,9 @@ fn the_tour_measures_the_matrix_that_the_book_shows() {
     let (text, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{errors}");
-    for part in ["03-pivot-root: The host's root leaves", "> root directory", "cooper run --userns rootfs"] {
+    for part in
+        ["03-pivot-root: The host's root leaves", "> root directory", "cooper run --userns rootfs"]
+    {
         assert!(text.contains(part), "the tour does not show {part:?}: {text}");
     }
     for file in ["isolation-matrix.svg", "isolation-matrix.txt"] {
