@@ -1,7 +1,6 @@
 //! Step 08: users of its own.
 
 use std::fs::{self, File, Permissions};
-use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -208,8 +207,16 @@ fn an_ordinary_user_can_run_it(trial: &Trial) -> Held {
 }
 
 fn files_of_others_stay_out_of_reach(trial: &Trial) -> Held {
+    if !has_many_ids(trial)? {
+        let reason =
+            "what is out of the caller's reach anyway shows nothing: it needs a judge who is root";
+        return Err(Broken::Unsupported(reason.into()));
+    }
     let name = trial.word();
-    put_a_file_of_anothers(trial, &trial.outside(&name))?;
+    let file = trial.outside(&name);
+    fs::write(&file, "secret").context("write a file")?;
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).context("chmod")?;
+    chown(&file, Some(4242), Some(4242)).context("chown")?;
     grant(&[])?;
     let mut agent = start(trial).agent()?;
     for (order, due) in
@@ -221,25 +228,6 @@ fn files_of_others_stay_out_of_reach(trial: &Trial) -> Held {
         })?;
     }
     Ok(())
-}
-
-/// A file that the caller of the step may not read: as root one that is made for it, else one of
-/// this machine's.
-fn put_a_file_of_anothers(trial: &Trial, path: &Path) -> Held {
-    fs::write(path, "secret").context("write a file")?;
-    if has_many_ids(trial)? {
-        fs::set_permissions(path, Permissions::from_mode(0o600)).context("chmod")?;
-        return Ok(chown(path, Some(4242), Some(4242)).context("chown")?);
-    }
-    let Some(shadow) = ["/etc/shadow", "/etc/gshadow"].iter().find(|file| is_shut(file)) else {
-        let reason = "here is only one user id, and no file that it may not read";
-        return Err(Broken::Unsupported(reason.into()));
-    };
-    Ok(bind(Path::new(shadow), path)?)
-}
-
-fn is_shut(file: &str) -> bool {
-    File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn bind(source: &Path, target: &Path) -> anyhow::Result<()> {
