@@ -18,8 +18,8 @@ use nix::unistd::geteuid;
 /// How the names of all of them begin.
 const PREFIX: &str = "cooperage-";
 
-/// How often, and after what time, a directory that is busy is tried again: for a second in all.
-const PATIENCE: u32 = 500;
+/// How often, and after what time, a directory that is busy is tried again: for five seconds in all.
+const PATIENCE: u32 = 2500;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How a directory is removed, with all that it then holds.
