@@ -152,11 +152,12 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             // SAFETY: the path is a C string that lives until the call has returned.
             check(unsafe { chown(path.as_ptr(), owner, u32::MAX) }) // the group stays: chown(2)
         }
-        // SAFETY (these six): each path is a C string that lives until the call has returned.
-        "chdir" => check(unsafe { chdir(path()?.as_ptr()) }),
+        "chdir" => on_path(rest, chdir),
+        "chroot" => on_path(rest, chroot),
+        "unlink" => on_path(rest, unlink),
+        // SAFETY (this one and the next two): each path is a C string that lives until the call has
+        // returned.
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
-        "chroot" => check(unsafe { chroot(path()?.as_ptr()) }),
-        "unlink" => check(unsafe { unlink(path()?.as_ptr()) }),
         "umount" => check(unsafe { umount2(path()?.as_ptr(), 0) }),
         "mount" => check(unsafe {
             let tmpfs = c"tmpfs".as_ptr();
@@ -187,12 +188,13 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "sethostname" => check(unsafe { sethostname(path()?.as_ptr(), rest.len()) }),
         "shm-make" => check(shmget(number(rest)?, 4096, IPC_CREAT | IPC_EXCL | 0o600)),
         "shm-find" => check(shmget(number(rest)?, 0, 0)),
-        // SAFETY (these two): the name lives until the call has returned; with O_CREAT come a mode
-        // and the default attributes, mq_open(3).
+        // SAFETY: the name lives until the call has returned; with O_CREAT come a mode and the
+        // default attributes, mq_open(3).
         "mq-make" => check(unsafe {
             let defaults = std::ptr::null::<c_void>();
             mq_open(path()?.as_ptr(), O_RDWR | O_CREAT | O_EXCL, 0o600 as c_int, defaults)
         }),
+        // SAFETY: as above, and without O_CREAT there is nothing more to come.
         "mq-find" => check(unsafe { mq_open(path()?.as_ptr(), O_RDWR) }),
         "kill" => {
             let (pid, signal) = rest.split_once(' ').unwrap_or((rest, "0"));
@@ -213,6 +215,16 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "down" => take_down(rest),
         _ => Err(io::Error::from_raw_os_error(38)), // ENOSYS: an order that this probe does not know
     }
+}
+
+/// One of the calls that take a path and nothing else.
+fn on_path(
+    path: &str,
+    call: unsafe extern "C" fn(*const c_char) -> c_int,
+) -> io::Result<String> {
+    let path = CString::new(path)?;
+    // SAFETY: the path is a C string that lives until the call has returned.
+    check(unsafe { call(path.as_ptr()) })
 }
 
 fn number(text: &str) -> io::Result<c_int> {

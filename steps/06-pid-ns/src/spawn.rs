@@ -27,11 +27,12 @@ fn clone(flags: CloneFlags) -> anyhow::Result<ForkResult> {
     // The lowest byte has room for the signal that tells the parent of the child's end.
     let flags_and_signal = libc::c_long::from(flags.bits() | libc::SIGCHLD);
     let none: libc::c_long = 0;
-    // clone3(2) has a better form, but an old seccomp filter around us may not know it.
-    // SAFETY: a step has a single thread, so no lock that the child may need is held by another
-    // one, and no memory is shared. (The C library does not notice this fork, and takes the child's
-    // thread id for the parent's: only abort(3) and raise(3) would ask for it.)
+    // clone3(2) has a better form, but an old seccomp filter around us may not know it. (The C
+    // library does not notice this fork, and takes the child's thread id for the parent's: only
+    // abort(3) and raise(3) would ask for it.)
     let result =
+        // SAFETY: a step has a single thread, so no lock that the child may need is held by another
+        // one, and no memory is shared.
         unsafe { libc::syscall(libc::SYS_clone, flags_and_signal, none, none, none, none) };
     let result = Errno::result(result).with_context(|| {
         let names: Vec<_> = flags.iter_names().map(|(name, _)| name).collect();

@@ -26,7 +26,8 @@ pub struct Waiting {
     gate: UnixStream,
 }
 
-/// Runs `child` in a new process, as [`spawn`](pid_ns::spawn()) does, but only after [`Waiting::release`].
+/// Runs `child` in a new process, as [`spawn`](pid_ns::spawn()) does, but only after
+/// [`Waiting::release`].
 pub fn spawn_waiting(
     flags: CloneFlags,
     child: impl FnOnce() -> anyhow::Result<Infallible>,

@@ -20,9 +20,8 @@ pub fn own_cgroup_view() -> anyhow::Result<()> {
 /// much memory it has got, and must not give itself more.
 ///
 /// Only where the host has version 2 there: on version 1 it would be a mount for each hierarchy. And
-/// only on a `/sys` of the container's own: on
-/// the host's (step 08) the host's groups are mounted already, and the kernel does not stack a file
-/// system upon itself.
+/// only on a `/sys` of the container's own: on the host's (step 08) the host's groups are mounted
+/// already, and the kernel does not stack a file system upon itself.
 #[must_use]
 pub fn with_cgroups(mut mounts: Vec<Mount>) -> Vec<Mount> {
     let is_version_2 =

@@ -230,12 +230,6 @@ fn files_of_others_stay_out_of_reach(trial: &Trial) -> Held {
     Ok(())
 }
 
-fn bind(source: &Path, target: &Path) -> anyhow::Result<()> {
-    let none = None::<&str>;
-    mount(Some(source), target, none, MsFlags::MS_BIND, none)
-        .with_context(|| format!("bind {} on {}", source.display(), target.display()))
-}
-
 fn what_a_mount_covers_stays_covered(trial: &Trial) -> Held {
     let name = trial.word();
     let covered = trial.outside(&name);
@@ -271,16 +265,22 @@ fn grant(ranges: &[(u32, u32)]) -> Held {
     let granted = Path::new("/tmp/granted");
     fs::write(granted, lines.concat()).context("write /tmp/granted")?;
     for file in ["/etc/subuid", "/etc/subgid"].map(Path::new) {
-        if !file.exists() && ranges.is_empty() {
-            continue;
-        }
         // An ordinary user may not write to /etc, but he may cover a file in it.
         if !file.exists() {
+            if ranges.is_empty() {
+                continue;
+            }
             File::create(file).with_context(|| format!("make {}", file.display()))?;
         }
         bind(granted, file)?;
     }
     Ok(())
+}
+
+fn bind(source: &Path, target: &Path) -> anyhow::Result<()> {
+    let none = None::<&str>;
+    mount(Some(source), target, none, MsFlags::MS_BIND, none)
+        .with_context(|| format!("bind {} on {}", source.display(), target.display()))
 }
 
 /// Whether the throw-away host has more users than its root.

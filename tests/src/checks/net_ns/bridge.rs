@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::Context;
 use caps::Capability;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use crate::checks::fork_exec::{has_status, refuses};
@@ -93,7 +95,10 @@ pub fn carries_connections_both_ways(trial: &Trial) -> Held {
     expect(answer.is_ok(), "the container reaches the host", || {
         format!("connect to {to_host} inside: {answer:?}")
     })?;
-    // The kernel has accepted it already, if it has come here.
+    // The last packet of a handshake may be on its way still. Nobody waits for ever for it.
+    let mut coming = [PollFd::new(hosts.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    poll(&mut coming, limit).context("poll")?;
     hosts.set_nonblocking(true).context("fcntl O_NONBLOCK")?;
     let mut heard = String::new();
     let from = hosts.accept().and_then(|(mut connection, from)| {
