@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustix::io::ioctl_fionread;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::transcript::Exchange;
 
@@ -122,9 +123,10 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The sandbox ends with the process that made it. If it is gone already, so much the
+        // Asked to end, `workshop` ends all that runs inside and removes what it has made on the
+        // host; killed, it would leave its control groups. If it is gone already, so much the
         // better.
-        let _ = self.process.kill();
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
         let _ = self.process.wait();
     }
 }
