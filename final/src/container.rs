@@ -32,11 +32,13 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let (users, network) = (users(spec)?, network(spec)?);
     let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
+    // Dropped after the child: see step 10.
+    let mut group;
     let child = users.spawn(flags, || container(spec, &users, &network))?;
     users.map(child.pid())?;
     let _link = network.attach(child.pid())?;
     let linux = spec.linux().as_ref();
-    let mut group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
+    group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
     group.add(child.pid())?;
     wait(&child.release()?)
 }

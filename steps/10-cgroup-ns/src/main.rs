@@ -47,10 +47,13 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let users = options.user.users()?;
     let network = options.net.network()?;
     let flags = CloneFlags::CLONE_NEWPID | network.flags();
+    // Declared before the child, and so dropped after it: until that has ended, nobody can remove
+    // the group.
+    let mut group;
     let child = users.spawn(flags, || container(options, &users, &network))?;
     users.map(child.pid())?;
     let _link = network.attach(child.pid())?;
-    let mut group = options.cgroup.group()?;
+    group = options.cgroup.group()?;
     group.add(child.pid())?;
     wait(&child.release()?)
 }
