@@ -1,0 +1,151 @@
+//! What can be wrong with an image, so that a caller can tell damage from a refusal.
+
+use std::io;
+
+use crate::entry::shown;
+
+/// Why an image was not unpacked. Nothing of it is in the store then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// A call of the kernel failed: on the store, or on the image's own file.
+    #[error("{tried}: {source}")]
+    Io {
+        /// What was tried, and on what.
+        tried: String,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// Bytes that are not what they claim to be: truncated, overwritten, not of a known format.
+    #[error("{what} is damaged: {why}")]
+    Damaged {
+        /// The document, layer or archive.
+        what: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// Content that does not have the digest by which it was referred to.
+    #[error("{what} has the digest {found}, and {expected} was promised")]
+    WrongDigest {
+        /// The document or layer.
+        what: String,
+        /// By which it was referred to.
+        expected: String,
+        /// Of the bytes that are there.
+        found: String,
+    },
+    /// Content that does not have the size with which it was referred to.
+    #[error("{what} has {found} bytes, and {expected} were promised")]
+    WrongSize {
+        /// The document or layer.
+        what: String,
+        /// In bytes.
+        expected: u64,
+        /// In bytes.
+        found: u64,
+    },
+    /// A reference that leads nowhere, in circles, or to several images.
+    #[error("{what}: {why}")]
+    Reference {
+        /// Who refers.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An image for other machines only.
+    #[error("no image for {wanted} in {what}: there is {found}")]
+    OtherPlatform {
+        /// The image.
+        what: String,
+        /// This machine, as `os/architecture`.
+        wanted: String,
+        /// What there is instead.
+        found: String,
+    },
+    /// More than the caller allows, see [`Limits`](crate::Limits).
+    #[error("{what} has more than {limit}")]
+    Limit {
+        /// The layer or archive.
+        what: String,
+        /// The limit, its unit, and the option that moves it.
+        limit: String,
+    },
+    /// An entry that cannot be put beneath the layer's root as it asks.
+    #[error("entry {entry} of {what}: {why}")]
+    Refused {
+        /// The layer.
+        what: String,
+        /// Its name, quoted and shortened.
+        entry: String,
+        /// What it asked for.
+        why: String,
+    },
+    /// Another layer of the same image failed first.
+    #[error("{what} was given up, because another one failed")]
+    GivenUp {
+        /// The layer.
+        what: String,
+    },
+}
+
+impl ImageError {
+    /// For `map_err`: a call that failed, with what it tried.
+    pub fn io<E: Into<io::Error>>(tried: impl Into<String>) -> impl FnOnce(E) -> ImageError {
+        let tried = tried.into();
+        move |source| ImageError::Io { tried, source: source.into() }
+    }
+
+    /// Something that does not fit together in `what`.
+    pub fn damaged(what: impl Into<String>, why: impl ToString) -> ImageError {
+        ImageError::Damaged { what: what.into(), why: why.to_string() }
+    }
+}
+
+/// What went wrong inside a layer, where nobody knows the layer's name.
+#[derive(Debug)]
+pub enum Fault {
+    /// The entry asks for what it does not get.
+    Refused(String),
+    /// The stream is not what it claims to be.
+    Damaged(String),
+    /// More than this.
+    Limit(String),
+    /// A call failed on the store.
+    Io(String, io::Error),
+    /// Somebody else failed first.
+    GivenUp,
+}
+
+impl Fault {
+    /// For `map_err`: a call that failed, with what it tried.
+    pub fn io<E: Into<io::Error>>(tried: &str) -> impl FnOnce(E) -> Fault {
+        move |source| Fault::Io(tried.to_owned(), source.into())
+    }
+
+    /// For `map_err`: what a decoder or a parser did not like.
+    pub fn damaged(why: impl ToString) -> Fault {
+        Fault::Damaged(why.to_string())
+    }
+
+    /// With the name of the layer, and of the entry if it has to do with one.
+    pub fn within(self, what: &str, entry: Option<&[u8]>) -> ImageError {
+        let what = what.to_owned();
+        match (self, entry) {
+            (Fault::Refused(why), Some(entry)) => {
+                ImageError::Refused { what, entry: shown(entry), why }
+            }
+            (Fault::Refused(why) | Fault::Damaged(why), None) => ImageError::Damaged { what, why },
+            (Fault::Damaged(why), Some(entry)) => {
+                ImageError::Damaged { what, why: format!("{why}, at entry {}", shown(entry)) }
+            }
+            (Fault::Limit(limit), _) => ImageError::Limit { what, limit },
+            (Fault::Io(tried, source), Some(entry)) => {
+                ImageError::Io { tried: format!("{tried} {} of {what}", shown(entry)), source }
+            }
+            (Fault::Io(tried, source), None) => {
+                ImageError::Io { tried: format!("{tried} for {what}"), source }
+            }
+            (Fault::GivenUp, _) => ImageError::GivenUp { what },
+        }
+    }
+}

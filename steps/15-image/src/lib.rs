@@ -1,0 +1,59 @@
+//! Step 15: the root file system out of an image.
+//!
+//! An image is a few JSON documents and a row of tar archives, its *layers*. The documents name each other
+//! and the layers by digest, so that nothing can be exchanged on the way. Each layer is unpacked into a
+//! directory of its own, once, whichever images have it; step 14 lays them over each other.
+//!
+//! Images come from strangers. What they ask for is done beneath the root of their layer or not at all, and
+//! up to a limit; what is damaged leaves nothing behind.
+//!
+//! | module | is about | witness |
+//! |---|---|---|
+//! | [`reference`](mod@reference) | `PATH[:TAG]` | |
+//! | [`source`] | the files of an image, in a directory or in an archive | openat2(2) |
+//! | [`image`] | [`Image`]: what was found, put together | the OCI image specification |
+//! | [`layout`], [`docker`] | the two formats in which one finds it | image-layout.md; docker-save(1) |
+//! | [`platform`] | which one is for this machine | image-index.md |
+//! | [`digest`], [`compression`] | what the bytes are called, and how they are packed | descriptor.md |
+//! | [`stream`], [`entries`], [`entry`](mod@entry), [`pax`], [`sparse`] | reading a tar archive | tar(5), pax(1p) |
+//! | [`flow`] | a layer on its way: inflated, hashed and unpacked at once | |
+//! | [`tree`] | names, resolved by the kernel beneath a root | openat2(2) |
+//! | [`extract`], [`attributes`], [`whiteout`] | an entry at its place | overlayfs.rst, layer.md |
+//! | [`unpack`], [`workers`] | one layer, and all of them | |
+//! | [`part`], [`store`] | [`Store`]: what is whole, and what is not yet | flock(2), rename(2) |
+//! | [`error`], [`limits`], [`notices`], [`progress`] | what a caller may want to know | |
+
+pub mod attributes;
+pub mod compression;
+pub mod digest;
+pub mod docker;
+pub mod entries;
+pub mod entry;
+pub mod error;
+pub mod extract;
+pub mod flow;
+pub mod image;
+pub mod layout;
+pub mod limits;
+pub mod notices;
+pub mod part;
+pub mod pax;
+pub mod platform;
+pub mod progress;
+pub mod reference;
+pub mod source;
+pub mod sparse;
+pub mod store;
+pub mod stream;
+pub mod tree;
+pub mod unpack;
+pub mod whiteout;
+pub mod workers;
+
+pub use error::ImageError;
+pub use image::Image;
+pub use limits::Limits;
+pub use notices::Notices;
+pub use progress::Progress;
+pub use reference::Reference;
+pub use store::{Store, StoredLayer};

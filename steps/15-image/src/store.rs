@@ -1,0 +1,122 @@
+//! The store: every layer once, by the digest of its archive.
+//!
+//! ```text
+//! STORE/layers/sha256/DIFF-ID/diff          a layer's tree, as overlayfs takes it
+//! STORE/layers/sha256/DIFF-ID/layer.json    a `Record`
+//! STORE/images/sha256/ID                    an image's configuration, which names its layers
+//! STORE/parts/UUID                          what is not whole yet
+//! ```
+//!
+//! A layer comes here by one rename, when all layers of its image have been verified, and is never
+//! changed afterwards. Two that unpack the same layer at once both finish; the second finds that it is
+//! there, and throws its own away. (What has been renamed may still be in the kernel's memory: after a
+//! power cut a layer may be incomplete, as with Docker and containerd. They ask for a sync where that
+//! matters.)
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::Digest;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::error::ImageError;
+use crate::image::{Image, Layer, parse};
+use crate::limits::Limits;
+use crate::notices::Notices;
+use crate::part::Part;
+use crate::progress::Progress;
+use crate::unpack::Record;
+use crate::workers::unpack_all;
+
+/// A directory of layers.
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A layer in the store.
+#[derive(Clone, Debug)]
+pub struct StoredLayer {
+    /// Its tree.
+    pub path: PathBuf,
+    /// What is known about it.
+    pub record: Record,
+}
+
+impl Store {
+    /// Opens the store at `root`, and makes it if there is none. It is nobody's but the caller's: images
+    /// have set-uid programs.
+    pub fn open(root: &Path) -> Result<Store, ImageError> {
+        for directory in ["", "layers/sha256", "images/sha256", "parts"] {
+            let path = root.join(directory);
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(ImageError::io(format!("make {}", path.display())))?;
+        }
+        Ok(Store { root: root.to_owned() })
+    }
+
+    /// Unpacks what the store does not have of `image`. Returns its layers, the lowest first, and says
+    /// what was done otherwise than they say.
+    pub fn unpack(
+        &self,
+        image: &Image,
+        limits: &Limits,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(Vec<StoredLayer>, Notices), ImageError> {
+        // Also clears away what others have left, if there is nothing to unpack.
+        let part = Part::make(&self.root.join("parts"))?;
+        let mut missing: Vec<&Layer> = Vec::new();
+        for layer in &image.layers {
+            if self.layer_directory(&layer.diff_id).exists() {
+                progress(Progress::Shared { layer: &layer.diff_id });
+            } else if missing.iter().all(|other| other.diff_id != layer.diff_id) {
+                missing.push(layer);
+            }
+        }
+        unpack_all(&missing, &part, limits, progress)?;
+        for layer in missing {
+            let unpacked = part.path().join(layer.diff_id.digest());
+            publish(&unpacked, &self.layer_directory(&layer.diff_id))?;
+        }
+        self.keep_configuration(image, &part)?;
+        self.layers(image)
+    }
+
+    /// A layer that is here.
+    pub fn layer(&self, diff_id: &Digest) -> Result<StoredLayer, ImageError> {
+        let directory = self.layer_directory(diff_id);
+        let path = directory.join("layer.json");
+        let what = path.display().to_string();
+        let record = fs::read(&path).map_err(ImageError::io(format!("read {what}")))?;
+        Ok(StoredLayer { path: directory.join("diff"), record: parse(&what, &record)? })
+    }
+
+    fn layers(&self, image: &Image) -> Result<(Vec<StoredLayer>, Notices), ImageError> {
+        let layers: Result<Vec<StoredLayer>, ImageError> =
+            image.layers.iter().map(|layer| self.layer(&layer.diff_id)).collect();
+        let layers = layers?;
+        let notices =
+            layers.iter().map(|layer| layer.record.notices).fold(Notices::default(), Notices::and);
+        Ok((layers, notices))
+    }
+
+    fn layer_directory(&self, diff_id: &Digest) -> PathBuf {
+        self.root.join("layers/sha256").join(diff_id.digest())
+    }
+
+    fn keep_configuration(&self, image: &Image, part: &Part) -> Result<(), ImageError> {
+        let path = part.path().join("configuration");
+        fs::write(&path, &image.document)
+            .map_err(ImageError::io(format!("write {}", path.display())))?;
+        publish(&path, &self.root.join("images/sha256").join(image.id.digest()))
+    }
+}
+
+/// Puts something that is whole where it counts, unless somebody was faster.
+fn publish(from: &Path, to: &Path) -> Result<(), ImageError> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => Ok(()),
+        renamed => renamed.map_err(ImageError::io(format!("make {}", to.display()))),
+    }
+}
