@@ -160,9 +160,7 @@ impl<S: Stream> Entries<S> {
         };
         self.begin_data(size);
         let sparse = match sparse {
-            None if kind == Kind::File => {
-                Sparse::from_pax(&pax, &mut self.stream, &mut self.data)?
-            }
+            None if kind == Kind::File => Sparse::from_pax(&pax, &mut self.stream, &mut self.data)?,
             known => known,
         };
         if let Some(sparse) = &sparse {
@@ -179,7 +177,11 @@ impl<S: Stream> Entries<S> {
             gid: id("gid", &old.gid)?,
             mtime: pax.time("mtime")?.unwrap_or((seconds, 0)),
             device: device(header, kind)?,
-            target: if matches!(kind, Kind::HardLink | Kind::Symlink) { target } else { Vec::new() },
+            target: if matches!(kind, Kind::HardLink | Kind::Symlink) {
+                target
+            } else {
+                Vec::new()
+            },
             xattrs: pax.into_xattrs(),
             data: self.data,
             sparse,
@@ -225,11 +227,12 @@ pub fn number(field: &[u8]) -> Result<u64, Fault> {
         return Ok(field[1..].iter().fold(first, |sum, &byte| sum << 8 | u64::from(byte)));
     }
     let text = field.split(|&byte| byte == 0).next().unwrap_or_default().trim_ascii();
-    text.iter().try_fold(0u64, |sum, &digit| match digit {
-        b'0'..=b'7' => sum.checked_mul(8).map(|sum| sum + u64::from(digit - b'0')),
-        _ => None,
-    })
-    .ok_or_else(|| Fault::damaged("a header has something else where a number belongs"))
+    text.iter()
+        .try_fold(0u64, |sum, &digit| match digit {
+            b'0'..=b'7' => sum.checked_mul(8).map(|sum| sum + u64::from(digit - b'0')),
+            _ => None,
+        })
+        .ok_or_else(|| Fault::damaged("a header has something else where a number belongs"))
 }
 
 fn checksum(header: &Header) -> u32 {

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::entry::shown;
-
 /// Why an image was not unpacked. Nothing of it is in the store then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,7 +73,7 @@ pub enum ImageError {
     Refused {
         /// The layer.
         what: String,
-        /// Its name, quoted and shortened.
+        /// Its name, quoted and shortened, or the name of the one before it.
         entry: String,
         /// What it asked for.
         why: String,
@@ -127,20 +125,18 @@ impl Fault {
         Fault::Damaged(why.to_string())
     }
 
-    /// With the name of the layer, and of the entry if it has to do with one.
-    pub fn within(self, what: &str, entry: Option<&[u8]>) -> ImageError {
+    /// With the name of the layer, and which entry it was if it has to do with one.
+    pub fn within(self, what: &str, entry: Option<String>) -> ImageError {
         let what = what.to_owned();
         match (self, entry) {
-            (Fault::Refused(why), Some(entry)) => {
-                ImageError::Refused { what, entry: shown(entry), why }
+            (Fault::Refused(why), Some(entry)) => ImageError::Refused { what, entry, why },
+            (Fault::Damaged(why), Some(entry)) => {
+                ImageError::Damaged { what, why: format!("{why}, at entry {entry}") }
             }
             (Fault::Refused(why) | Fault::Damaged(why), None) => ImageError::Damaged { what, why },
-            (Fault::Damaged(why), Some(entry)) => {
-                ImageError::Damaged { what, why: format!("{why}, at entry {}", shown(entry)) }
-            }
             (Fault::Limit(limit), _) => ImageError::Limit { what, limit },
             (Fault::Io(tried, source), Some(entry)) => {
-                ImageError::Io { tried: format!("{tried} {} of {what}", shown(entry)), source }
+                ImageError::Io { tried: format!("{tried} entry {entry} of {what}"), source }
             }
             (Fault::Io(tried, source), None) => {
                 ImageError::Io { tried: format!("{tried} for {what}"), source }

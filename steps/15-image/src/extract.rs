@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, SeekFrom, ftruncate, linkat, makedev, mkdirat, mknodat, openat,
-    seek, statat, symlinkat,
+    AtFlags, FileType, Mode, OFlags, SeekFrom, ftruncate, linkat, makedev, mkdirat, mknodat,
+    openat, seek, statat, symlinkat,
 };
 use rustix::io::{Errno, write};
 
@@ -53,11 +53,7 @@ impl Extractor<'_> {
     }
 
     /// Puts `entry` at its place, with its data out of `archive`.
-    pub fn put<S: Stream>(
-        &mut self,
-        entry: &Entry,
-        archive: &mut Entries<S>,
-    ) -> Result<(), Fault> {
+    pub fn put<S: Stream>(&mut self, entry: &Entry, archive: &mut Entries<S>) -> Result<(), Fault> {
         self.found.entries += 1;
         if self.found.entries > self.limits.entries {
             return Err(Fault::Limit(format!("{} entries (--max-entries)", self.limits.entries)));
@@ -197,7 +193,8 @@ impl Extractor<'_> {
         if is_same(parent.as_fd(), old, self.tree.here(), name) {
             return Ok(());
         }
-        let linked = self.try_make(name, |here| linkat(&parent, old, here, name, AtFlags::empty()))?;
+        let linked =
+            self.try_make(name, |here| linkat(&parent, old, here, name, AtFlags::empty()))?;
         match linked {
             Err(Errno::NOENT | Errno::PERM) => Err(missing()),
             linked => linked.map(drop).map_err(refusal),

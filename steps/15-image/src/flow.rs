@@ -158,7 +158,8 @@ fn inflate(
     let mut bytes = 0;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        let count = decoder.by_ref().take(CHUNK as u64).read_to_end(&mut chunk).map_err(as_fault)?;
+        let count =
+            decoder.by_ref().take(CHUNK as u64).read_to_end(&mut chunk).map_err(as_fault)?;
         if count == 0 {
             break;
         }

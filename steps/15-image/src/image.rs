@@ -72,7 +72,8 @@ impl Image {
         document: Vec<u8>,
         packed: Vec<Packed>,
     ) -> Result<Image, ImageError> {
-        let damaged = |why: String| ImageError::damaged(format!("the configuration of {what}"), why);
+        let damaged =
+            |why: String| ImageError::damaged(format!("the configuration of {what}"), why);
         let configuration = ImageConfiguration::from_reader(document.as_slice())
             .map_err(|error| damaged(error.to_string()))?;
         platform::check(&configuration, what)?;

@@ -40,9 +40,8 @@ pub fn open(source: &Source, reference: &Reference) -> Result<Image, ImageError>
     let ours = platform::suitable(&named, &what)?;
     let first = ours[0];
     // Several names of one image are no question.
-    let is_other = |one: &&Descriptor| {
-        one.digest() != first.digest() && one.platform() == first.platform()
-    };
+    let is_other =
+        |one: &&Descriptor| one.digest() != first.digest() && one.platform() == first.platform();
     if ours.iter().any(is_other) {
         let why = format!("several images are in it, say which: {}", names(&index));
         return Err(ImageError::Reference { what, why });

@@ -20,6 +20,7 @@
 //! | [`tree`] | names, resolved by the kernel beneath a root | openat2(2) |
 //! | [`extract`], [`attributes`], [`whiteout`] | an entry at its place | overlayfs.rst, layer.md |
 //! | [`unpack`], [`workers`] | one layer, and all of them | |
+//! | [`inherit`] | directories that a layer does not name | |
 //! | [`part`], [`store`] | [`Store`]: what is whole, and what is not yet | flock(2), rename(2) |
 //! | [`error`], [`limits`], [`notices`], [`progress`] | what a caller may want to know | |
 
@@ -33,6 +34,7 @@ pub mod error;
 pub mod extract;
 pub mod flow;
 pub mod image;
+pub mod inherit;
 pub mod layout;
 pub mod limits;
 pub mod notices;

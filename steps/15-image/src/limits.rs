@@ -53,3 +53,23 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn a_small_layer_may_have_any_ratio() {
+        assert_eq!(Limits::default().exceeded(200 << 20, 1000), None);
+    }
+
+    #[test]
+    fn a_large_layer_may_not() {
+        let limits = Limits::default();
+        assert_eq!(limits.exceeded(1 << 30, 10 << 20), None);
+        assert!(limits.exceeded(1 << 30, 1 << 20).is_some_and(|limit| limit.contains("max-ratio")));
+        assert!(
+            limits.exceeded(65 << 30, 1 << 40).is_some_and(|limit| limit.contains("max-bytes"))
+        );
+    }
+}

@@ -31,7 +31,8 @@ impl Reference {
     /// Whether an image of this name is meant: `debian:12` is, by `debian:12` and by `12`.
     pub fn means(&self, name: &str) -> bool {
         self.tag.as_ref().is_none_or(|tag| {
-            name == tag || name.rsplit_once([':', '/']).is_some_and(|(_, last)| last == tag)
+            name == tag
+                || name.rsplit_once([':', '/']).is_some_and(|(_, last)| last == tag)
                 || name.strip_suffix(tag.as_str()).is_some_and(|rest| rest.ends_with('/'))
         })
     }

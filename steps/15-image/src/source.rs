@@ -81,10 +81,7 @@ impl Source {
     }
 
     /// A whole document of this name, with its digest.
-    pub fn document(
-        &self,
-        name: &str,
-    ) -> Result<(Vec<u8>, oci_spec::image::Digest), ImageError> {
+    pub fn document(&self, name: &str) -> Result<(Vec<u8>, oci_spec::image::Digest), ImageError> {
         let blob = self.blob(name)?;
         if blob.size > Limits::DOCUMENT {
             let limit = format!("{} bytes, too much for a document", Limits::DOCUMENT);

@@ -23,6 +23,7 @@ use rustix::io::Errno;
 
 use crate::error::ImageError;
 use crate::image::{Image, Layer, parse};
+use crate::inherit::inherit;
 use crate::limits::Limits;
 use crate::notices::Notices;
 use crate::part::Part;
@@ -74,7 +75,13 @@ impl Store {
                 missing.push(layer);
             }
         }
-        unpack_all(&missing, &part, limits, progress)?;
+        let records = unpack_all(&missing, &part, limits, progress)?;
+        // From below: what is completed here is what the next one looks at.
+        for layer in &image.layers {
+            if let Some(record) = records.iter().find(|record| record.diff_id == layer.diff_id) {
+                self.complete(record, image, &part)?;
+            }
+        }
         for layer in missing {
             let unpacked = part.path().join(layer.diff_id.digest());
             publish(&unpacked, &self.layer_directory(&layer.diff_id))?;
@@ -99,6 +106,20 @@ impl Store {
         let notices =
             layers.iter().map(|layer| layer.record.notices).fold(Notices::default(), Notices::and);
         Ok((layers, notices))
+    }
+
+    /// Looks below a layer for what it does not say about its directories.
+    fn complete(&self, record: &Record, image: &Image, part: &Part) -> Result<(), ImageError> {
+        let tree = |diff_id: &Digest| {
+            let unpacked = part.path().join(diff_id.digest());
+            let here = if unpacked.exists() { unpacked } else { self.layer_directory(diff_id) };
+            here.join("diff")
+        };
+        let ids = image.layers.iter().map(|layer| &layer.diff_id);
+        let below: Vec<PathBuf> =
+            ids.take_while(|&diff_id| *diff_id != record.diff_id).map(tree).collect();
+        let below: Vec<&Path> = below.iter().rev().map(PathBuf::as_path).collect();
+        inherit(&tree(&record.diff_id), &record.implied, &below)
     }
 
     fn layer_directory(&self, diff_id: &Digest) -> PathBuf {

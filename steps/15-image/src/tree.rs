@@ -51,7 +51,8 @@ impl Tree {
             aside,
             set_aside: 0,
             here: None,
-            implied: BTreeSet::new(),
+            // The root too, if no entry is about it.
+            implied: BTreeSet::from([Vec::new()]),
             closed: Vec::new(),
             memory: 0,
         }
@@ -174,7 +175,7 @@ impl Tree {
 }
 
 /// Opens a directory beneath another one, without passing through any link.
-fn beneath(directory: BorrowedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+pub fn beneath(directory: BorrowedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
@@ -209,13 +210,10 @@ pub fn refusal(errno: Errno) -> Fault {
 }
 
 /// The times that something has, to be given back to it.
-fn times(stat: &Stat) -> Timestamps {
+pub fn times(stat: &Stat) -> Timestamps {
     #[allow(clippy::cast_possible_wrap)]
     Timestamps {
-        last_access: Timespec {
-            tv_sec: stat.st_atime as i64,
-            tv_nsec: stat.st_atime_nsec as i64,
-        },
+        last_access: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as i64 },
         last_modification: Timespec {
             tv_sec: stat.st_mtime as i64,
             tv_nsec: stat.st_mtime_nsec as i64,

@@ -1,5 +1,6 @@
 //! One layer: out of the image, into a part of the store, and verified.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 
 use oci_spec::image::Digest;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::compare;
 use crate::entries::Entries;
+use crate::entry::shown;
 use crate::error::{Fault, ImageError};
 use crate::extract::{Extractor, Found};
 use crate::flow::{Flow, Sums, Watch, flow};
@@ -27,8 +29,9 @@ pub struct Record {
     pub entries: u64,
     /// Whether it hides everything that is below it. overlayfs knows no mark for that.
     pub is_opaque: bool,
-    /// How many directories lead to entries and are none themselves: they are 0755, and root's.
-    pub implied: u64,
+    /// Directories that lead to entries, and are none themselves.
+    #[serde(skip)]
+    pub implied: BTreeSet<Vec<u8>>,
     /// What was done otherwise than the layer says.
     pub notices: Notices,
 }
@@ -53,14 +56,14 @@ pub fn unpack(
     let tree = Tree::new(root, aside);
     let unpacked =
         flow(&layer.blob, limits, watch, |stream| extract(tree, limits, stream, &mut at));
-    let (found, sums) = unpacked.map_err(|fault| fault.within(&what, at.as_deref()))?;
+    let (found, sums) = unpacked.map_err(|fault| fault.within(&what, at))?;
     verify(layer, &sums)?;
     Ok(Record {
         diff_id: sums.diff_id,
         bytes: sums.bytes,
         entries: found.entries,
         is_opaque: found.is_opaque,
-        implied: found.implied.len() as u64,
+        implied: found.implied,
         notices: found.notices,
     })
 }
@@ -69,18 +72,24 @@ fn extract(
     tree: Tree,
     limits: &Limits,
     stream: Flow,
-    at: &mut Option<Vec<u8>>,
+    at: &mut Option<String>,
 ) -> Result<(Found, Flow), Fault> {
     let mut archive = Entries::new(stream);
     let mut extractor = Extractor::new(tree, limits);
-    while let Some(entry) = archive.next()? {
-        let result = extractor.put(&entry, &mut archive);
-        if result.is_err() {
-            *at = Some(entry.path);
-            result?;
-        }
+    let mut last = None;
+    loop {
+        let next = archive.next().inspect_err(|_| *at = Some(after(last.as_deref())))?;
+        let Some(entry) = next else { break };
+        let put = extractor.put(&entry, &mut archive);
+        put.inspect_err(|_| *at = Some(shown(&entry.path)))?;
+        last = Some(entry.path);
     }
     Ok((extractor.finish()?, archive.into_stream()))
+}
+
+/// Which entry it is whose name cannot be said.
+fn after(last: Option<&[u8]>) -> String {
+    last.map_or("1".to_owned(), |last| format!("after {}", shown(last)))
 }
 
 fn verify(layer: &Layer, sums: &Sums) -> Result<(), ImageError> {

@@ -11,31 +11,39 @@ use crate::image::Layer;
 use crate::limits::Limits;
 use crate::part::Part;
 use crate::progress::Progress;
-use crate::unpack::unpack;
+use crate::unpack::{Record, unpack};
 
 /// The most layers that are unpacked at the same time, each with three threads. More would only wait for
 /// the disk.
 const MOST: usize = 4;
 
-/// Unpacks all of `layers` into `part`, each under its diff id. The first failure ends them all.
+/// Unpacks all of `layers` into `part`, each under its diff id. The first failure ends them all. The
+/// records come in no order.
+///
+/// # Panics
+/// If one of the threads did.
 pub fn unpack_all(
     layers: &[&Layer],
     part: &Part,
     limits: &Limits,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), ImageError> {
+) -> Result<Vec<Record>, ImageError> {
     // The largest first, so that nobody waits for it at the end.
     let mut waiting = layers.to_vec();
     waiting.sort_by_key(|layer| layer.blob.size());
     let waiting = Mutex::new(waiting);
     let failure = Mutex::new(None);
+    let records = Mutex::new(Vec::new());
     let given_up = AtomicBool::new(false);
     let work = || {
         while let Some(layer) = take(&waiting) {
-            if let Err(error) = unpack_into(layer, part, limits, progress, &given_up) {
-                given_up.store(true, Ordering::Relaxed);
-                take_down(&failure, error);
-                return;
+            match unpack_into(layer, part, limits, progress, &given_up) {
+                Ok(record) => records.lock().expect("nobody panics with it").push(record),
+                Err(error) => {
+                    given_up.store(true, Ordering::Relaxed);
+                    take_down(&mut failure.lock().expect("nobody panics with it"), error);
+                    return;
+                }
             }
         }
     };
@@ -45,21 +53,19 @@ pub fn unpack_all(
             scope.spawn(work);
         }
     });
-    match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+    match failure.into_inner().expect("nobody panics with it") {
         Some(error) => Err(error),
-        None => Ok(()),
+        None => Ok(records.into_inner().expect("nobody panics with it")),
     }
 }
 
 fn take<'a>(waiting: &Mutex<Vec<&'a Layer>>) -> Option<&'a Layer> {
-    waiting.lock().ok()?.pop()
+    waiting.lock().expect("nobody panics with it").pop()
 }
 
 /// Keeps the first failure; that others were given up is no news.
-fn take_down(failure: &Mutex<Option<ImageError>>, error: ImageError) {
-    if let Ok(mut failure) = failure.lock()
-        && (failure.is_none() || matches!(*failure, Some(ImageError::GivenUp { .. })))
-    {
+fn take_down(failure: &mut Option<ImageError>, error: ImageError) {
+    if matches!(failure, None | Some(ImageError::GivenUp { .. })) {
         *failure = Some(error);
     }
 }
@@ -70,7 +76,7 @@ fn unpack_into(
     limits: &Limits,
     progress: &(dyn Fn(Progress) + Sync),
     given_up: &AtomicBool,
-) -> Result<(), ImageError> {
+) -> Result<Record, ImageError> {
     let diff_id = &layer.diff_id;
     progress(Progress::Started { layer: diff_id, size: layer.blob.size() });
     let name = diff_id.digest();
@@ -81,8 +87,9 @@ fn unpack_into(
     let watch = Watch { progress: &read, given_up };
     let record = unpack(layer, root, aside, limits, watch)?;
     let path = part.path().join(name).join("layer.json");
-    let text = serde_json::to_vec(&record).map_err(|error| ImageError::damaged("a record", error))?;
+    let text =
+        serde_json::to_vec(&record).map_err(|error| ImageError::damaged("a record", error))?;
     fs::write(&path, text).map_err(ImageError::io(format!("write {}", path.display())))?;
     progress(Progress::Verified { layer: diff_id });
-    Ok(())
+    Ok(record)
 }

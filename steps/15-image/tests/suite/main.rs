@@ -1,0 +1,10 @@
+//! What the library must do, seen from the disk. Every test runs as root and as an ordinary user.
+
+mod archive;
+mod confined;
+mod formats;
+mod hostile;
+mod layers;
+mod layout;
+mod references;
+mod whole;
