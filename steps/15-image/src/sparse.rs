@@ -53,11 +53,7 @@ impl Sparse {
         }
         let Some(size) = pax.number("GNU.sparse.size")? else { return Ok(None) };
         let pieces = match pax.get("GNU.sparse.map") {
-            Some(map) => {
-                let numbers: Result<Vec<u64>, Fault> =
-                    map.split(|&byte| byte == b',').map(|n| decimal(n, "GNU.sparse.map")).collect();
-                numbers?.chunks(2).map(|pair| (pair[0], *pair.get(1).unwrap_or(&0))).collect()
-            }
+            Some(map) => pairs(map)?,
             None => pax.pairs("GNU.sparse.offset", "GNU.sparse.numbytes")?,
         };
         Ok(Some(Sparse { size, pieces }))
@@ -96,6 +92,17 @@ fn map_in_data(stream: &mut impl Stream, data: &mut u64) -> Result<Vec<(u64, u64
     let count = usize::try_from(lines.number()?).unwrap_or(usize::MAX);
     within_limit(count)?;
     (0..count).map(|_| Ok((lines.number()?, lines.number()?))).collect()
+}
+
+/// The map as one record: `OFFSET,LENGTH,OFFSET,LENGTH`.
+fn pairs(map: &[u8]) -> Result<Vec<(u64, u64)>, Fault> {
+    let numbers: Result<Vec<u64>, Fault> =
+        map.split(|&byte| byte == b',').map(|number| decimal(number, "GNU.sparse.map")).collect();
+    let pair = |pair: &[u64]| match *pair {
+        [offset, length] => Ok((offset, length)),
+        _ => Err(Fault::damaged("half of a sparse map")),
+    };
+    numbers?.chunks(2).map(pair).collect()
 }
 
 fn within_limit(pieces: usize) -> Result<(), Fault> {
