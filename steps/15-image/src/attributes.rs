@@ -35,11 +35,13 @@ pub struct Caller {
 
 impl Caller {
     /// This process.
+    #[must_use]
     pub fn present() -> Caller {
         Caller { uid: geteuid(), gid: getegid() }
     }
 
     /// Whether modes keep him out of his own directories.
+    #[must_use]
     pub fn is_ordinary(self) -> bool {
         !self.uid.is_root()
     }

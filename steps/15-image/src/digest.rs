@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ImageError;
 
 /// The digest of `bytes`.
+#[must_use]
 pub fn digest_of(bytes: &[u8]) -> Digest {
     finished(Sha256::new_with_prefix(bytes))
 }
@@ -17,6 +18,7 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
 ///
 /// # Panics
 /// Never: 64 hexadecimal digits are a digest.
+#[must_use]
 pub fn finished(hash: Sha256) -> Digest {
     let mut text = String::from("sha256:");
     for byte in hash.finalize() {

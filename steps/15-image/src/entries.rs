@@ -53,7 +53,7 @@ impl<S: Stream> Entries<S> {
     }
 
     /// The next entry, and `None` at the end. What is left of the one before is passed over.
-    pub fn next(&mut self) -> Result<Option<Entry>, Fault> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
         let mut ahead = Ahead::default();
         while let Some(header) = self.header()? {
             let size = number(&header.as_old().size)?;

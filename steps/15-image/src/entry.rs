@@ -72,6 +72,7 @@ impl Entry {
 ///
 /// What is taken off here means nothing: slashes at the front and doubled ones, `.`. Whether the parent
 /// lies beneath the root is for the kernel to say, not for us.
+#[must_use]
 pub fn place(path: &[u8]) -> (Vec<u8>, &[u8]) {
     let is_meant = |part: &&[u8]| !part.is_empty() && *part != b".";
     let mut parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(is_meant).collect();
@@ -80,11 +81,13 @@ pub fn place(path: &[u8]) -> (Vec<u8>, &[u8]) {
 }
 
 /// The refusal of a name of `length` bytes.
+#[must_use]
 pub fn too_long(what: &str, length: u64) -> Fault {
     Fault::Refused(format!("{what} has {length} bytes, and the kernel takes {}", Limits::PATH))
 }
 
 /// A stranger's name for a message: quoted, without control characters, and not a page long.
+#[must_use]
 pub fn shown(name: &[u8]) -> String {
     const ENOUGH: usize = 100;
     let text = String::from_utf8_lossy(&name[..name.len().min(ENOUGH)]);

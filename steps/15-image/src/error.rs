@@ -94,6 +94,7 @@ impl ImageError {
     }
 
     /// Something that does not fit together in `what`.
+    #[allow(clippy::needless_pass_by_value)] // An error, or a sentence.
     pub fn damaged(what: impl Into<String>, why: impl ToString) -> ImageError {
         ImageError::Damaged { what: what.into(), why: why.to_string() }
     }
@@ -121,11 +122,13 @@ impl Fault {
     }
 
     /// For `map_err`: what a decoder or a parser did not like.
+    #[allow(clippy::needless_pass_by_value)] // `map_err` gives it away.
     pub fn damaged(why: impl ToString) -> Fault {
         Fault::Damaged(why.to_string())
     }
 
     /// With the name of the layer, and which entry it was if it has to do with one.
+    #[must_use]
     pub fn within(self, what: &str, entry: Option<String>) -> ImageError {
         let what = what.to_owned();
         match (self, entry) {

@@ -28,6 +28,7 @@ pub struct Extractor<'a> {
 }
 
 /// What has been made here.
+#[derive(Clone, Copy)]
 enum Made<'a> {
     Open(&'a OwnedFd),
     Named(&'a [u8]),
@@ -48,6 +49,7 @@ pub struct Found {
 
 impl Extractor<'_> {
     /// Begins with an empty tree.
+    #[must_use]
     pub fn new(tree: Tree, limits: &Limits) -> Extractor<'_> {
         Extractor { tree, caller: Caller::present(), limits, found: Found::default() }
     }
@@ -115,12 +117,12 @@ impl Extractor<'_> {
         let is_there = kind_of(self.tree.here(), name) == Some(FileType::Directory);
         if !is_there {
             let replaces = self.make(name, |here| mkdirat(here, name, mode))?.1;
-            let made = self.tree.directory(&path).map_err(refusal)?;
+            let directory = self.tree.directory(&path).map_err(refusal)?;
             // What was here, a whiteout or a file, hid what is below. So does the new directory.
             if replaces {
-                whiteout::mark_opaque(made.as_fd())?;
+                whiteout::mark_opaque(directory.as_fd())?;
             }
-            return self.attributes_of_directory(entry, &path, Some(&made));
+            return self.attributes_of_directory(entry, &path, Some(&directory));
         }
         self.attributes_of_directory(entry, &path, None)
     }
@@ -214,8 +216,8 @@ impl Extractor<'_> {
                 self.found.notices.devices += 1;
                 Ok(())
             }
-            made => {
-                made.map_err(refusal)?;
+            result => {
+                result.map_err(refusal)?;
                 self.attributes(entry, Made::Named(name))
             }
         }
@@ -269,7 +271,7 @@ impl Extractor<'_> {
                 self.tree.take_away(name)?;
                 Ok(make(self.tree.here()).map(|made| (made, true)))
             }
-            made => Ok(made.map(|made| (made, false))),
+            result => Ok(result.map(|made| (made, false))),
         }
     }
 }

@@ -242,7 +242,9 @@ impl Read for Packed<'_> {
 struct GivenUp;
 
 fn as_fault(error: io::Error) -> Fault {
-    if error.get_ref().is_some_and(|inner| inner.is::<GivenUp>()) {
+    if error.get_ref().is_some_and(
+        <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<GivenUp>,
+    ) {
         return Fault::GivenUp;
     }
     match error.raw_os_error() {

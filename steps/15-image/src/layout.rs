@@ -103,7 +103,7 @@ fn names(index: &ImageIndex) -> String {
 
 fn path(descriptor: &Descriptor) -> Result<String, ImageError> {
     let digest = descriptor.digest();
-    require_sha256(digest, &descriptor.media_type().to_string())?;
+    require_sha256(digest, descriptor.media_type().as_ref())?;
     Ok(format!("blobs/sha256/{}", digest.digest()))
 }
 

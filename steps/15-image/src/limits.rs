@@ -25,7 +25,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The longest name of an entry, and the longest target of a link, in bytes. PATH_MAX counts the
+    /// The longest name of an entry, and the longest target of a link, in bytes. `PATH_MAX` counts the
     /// NUL at the end.
     pub const PATH: usize = 4095;
 
@@ -43,6 +43,7 @@ impl Limits {
     const HARMLESS: u64 = 256 << 20;
 
     /// Says which limit is passed by a layer that has inflated to `bytes` out of `packed`.
+    #[must_use]
     pub fn exceeded(&self, bytes: u64, packed: u64) -> Option<String> {
         if bytes > self.bytes {
             Some(format!("{} bytes (--max-bytes)", self.bytes))

@@ -40,7 +40,7 @@ impl Part {
                 Err(errno) => return Err(tried()(errno)),
             }
             match open_directory(CWD, &path) {
-                Err(Errno::NOENT) => continue,
+                Err(Errno::NOENT) => {}
                 opened => {
                     let directory = opened.map_err(tried())?;
                     flock(&directory, FlockOperation::LockExclusive).map_err(tried())?;
@@ -60,6 +60,7 @@ impl Part {
     }
 
     /// Where it is.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

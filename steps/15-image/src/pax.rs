@@ -30,6 +30,7 @@ impl Pax {
     }
 
     /// The value of `key`. The last one counts, and an empty one takes back what was said before.
+    #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         let found = self.records.iter().rev().find(|(name, _)| name == key.as_bytes());
         found.map(|(_, value)| value.as_slice()).filter(|value| !value.is_empty())
@@ -75,6 +76,7 @@ impl Pax {
     }
 
     /// The extended attributes, names and values.
+    #[must_use]
     pub fn into_xattrs(self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let xattrs = self.records.into_iter().filter_map(|(key, value)| {
             let name = key.strip_prefix(XATTR)?.to_vec();

@@ -13,6 +13,7 @@ pub struct Reference {
 
 impl Reference {
     /// Reads `PATH[:TAG]`. A path with a colon in it is a path if there is something.
+    #[must_use]
     pub fn parse(text: &str) -> Reference {
         let whole = || Reference { path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
@@ -29,6 +30,7 @@ impl Reference {
     }
 
     /// Whether an image of this name is meant: `debian:12` is, by `debian:12` and by `12`.
+    #[must_use]
     pub fn means(&self, name: &str) -> bool {
         self.tag.as_ref().is_none_or(|tag| {
             name == tag

@@ -65,6 +65,7 @@ impl Source {
     }
 
     /// Whether there is a file of this name.
+    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.blob(name).is_ok()
     }
@@ -100,6 +101,7 @@ impl Source {
 
 impl Blob {
     /// In bytes.
+    #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -149,7 +151,7 @@ fn in_archive(contents: &HashMap<Vec<u8>, Content>, name: &str) -> Result<(u64, 
 fn contents(file: &File, size: u64) -> Result<HashMap<Vec<u8>, Content>, Fault> {
     let mut entries = Entries::new(FileStream::new(file, size));
     let mut contents = HashMap::new();
-    while let Some(entry) = entries.next()? {
+    while let Some(entry) = entries.next_entry()? {
         entry.check_names()?;
         let path = plain(&entry.path);
         let content = match entry.kind {

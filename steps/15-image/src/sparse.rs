@@ -56,7 +56,7 @@ impl Sparse {
             Some(map) => pairs(map)?,
             None => pax.pairs("GNU.sparse.offset", "GNU.sparse.numbytes")?,
         };
-        Ok(Some(Sparse { size, pieces }))
+        Ok(Some(Sparse { pieces, size }))
     }
 
     /// Fails unless the pieces are in order, within the file, and exactly the `data` bytes there are.

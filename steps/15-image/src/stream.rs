@@ -60,11 +60,13 @@ pub struct FileStream<'a> {
 
 impl<'a> FileStream<'a> {
     /// The bytes of `file` from its beginning to `end`.
+    #[must_use]
     pub fn new(file: &'a File, end: u64) -> FileStream<'a> {
         FileStream { file, offset: 0, end, buffer: Vec::new(), at: 0 }
     }
 
     /// Where in the file the next byte is.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.offset - (self.buffer.len() - self.at) as u64
     }

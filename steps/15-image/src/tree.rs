@@ -45,6 +45,7 @@ struct Here {
 
 impl Tree {
     /// An empty tree in `root`; `aside` is a directory on the same file system, outside of it.
+    #[must_use]
     pub fn new(root: OwnedFd, aside: OwnedFd) -> Tree {
         Tree {
             root,
@@ -74,17 +75,20 @@ impl Tree {
     }
 
     /// Where we are.
+    #[must_use]
     pub fn here(&self) -> BorrowedFd<'_> {
         self.here.as_ref().map_or(self.root.as_fd(), |here| here.fd.as_fd())
     }
 
     /// Whether what is made here gets the group of the directory instead of ours (inode(7)).
+    #[must_use]
     pub fn gives_its_group(&self) -> bool {
         let mode = self.here.as_ref().map_or(0, |here| here.stat.st_mode);
         Mode::from_raw_mode(mode).contains(Mode::SGID)
     }
 
     /// The layer's root.
+    #[must_use]
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
@@ -189,15 +193,16 @@ fn make_implied(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Fault> {
     // `.` and `..` are always there, and leave it to openat2 to say what they are.
     match mkdirat(parent, name, mode) {
         Err(Errno::EXIST) => {}
-        made => made.map_err(refusal)?,
+        result => result.map_err(refusal)?,
     }
-    let made = beneath(parent, name).map_err(refusal)?;
+    let directory = beneath(parent, name).map_err(refusal)?;
     // Whatever the caller's umask.
-    fchmod(&made, mode).map_err(Fault::io("change the mode of the parent of"))?;
-    Ok(made)
+    fchmod(&directory, mode).map_err(Fault::io("change the mode of the parent of"))?;
+    Ok(directory)
 }
 
 /// What the kernel has against a name, in words.
+#[must_use]
 pub fn refusal(errno: Errno) -> Fault {
     let why = match errno {
         Errno::XDEV => "it leads out of the layer's root",
@@ -210,18 +215,17 @@ pub fn refusal(errno: Errno) -> Fault {
 }
 
 /// The times that something has, to be given back to it.
+#[must_use]
 pub fn times(stat: &Stat) -> Timestamps {
     #[allow(clippy::cast_possible_wrap)]
     Timestamps {
-        last_access: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as i64 },
-        last_modification: Timespec {
-            tv_sec: stat.st_mtime as i64,
-            tv_nsec: stat.st_mtime_nsec as i64,
-        },
+        last_access: Timespec { tv_sec: stat.st_atime, tv_nsec: stat.st_atime_nsec as i64 },
+        last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
     }
 }
 
 /// The type of what is called `name`, if there is anything.
+#[must_use]
 pub fn kind_of(directory: BorrowedFd, name: &[u8]) -> Option<FileType> {
     let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     Some(FileType::from_raw_mode(stat.st_mode))

@@ -78,7 +78,7 @@ fn extract(
     let mut extractor = Extractor::new(tree, limits);
     let mut last = None;
     loop {
-        let next = archive.next().inspect_err(|_| *at = Some(after(last.as_deref())))?;
+        let next = archive.next_entry().inspect_err(|_| *at = Some(after(last.as_deref())))?;
         let Some(entry) = next else { break };
         let put = extractor.put(&entry, &mut archive);
         put.inspect_err(|_| *at = Some(shown(&entry.path)))?;

@@ -6,7 +6,7 @@
 //! overlayfs.rst). We write what overlayfs reads.
 //!
 //! Anybody may make that device since Linux 5.8. The attribute is `trusted.overlay.opaque`, which needs
-//! CAP_SYS_ADMIN on the host; without it is `user.overlay.opaque`, which overlayfs reads where it was
+//! `CAP_SYS_ADMIN` on the host; without it is `user.overlay.opaque`, which overlayfs reads where it was
 //! mounted with `userxattr`, as it has to be in a user namespace.
 
 use std::os::fd::BorrowedFd;
@@ -30,6 +30,7 @@ pub enum Name<'a> {
 }
 
 /// Reads the last component of a name.
+#[must_use]
 pub fn read(name: &[u8]) -> Name<'_> {
     match name.strip_prefix(b".wh.") {
         None => Name::Plain(name),
@@ -45,6 +46,7 @@ pub fn make(directory: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// Whether there is a whiteout of this name.
+#[must_use]
 pub fn is_whiteout(directory: BorrowedFd, name: &[u8]) -> bool {
     statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice

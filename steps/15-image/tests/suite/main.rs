@@ -1,6 +1,7 @@
 //! What the library must do, seen from the disk. Every test runs as root and as an ordinary user.
 
 mod archive;
+mod changed;
 mod confined;
 mod formats;
 mod hostile;
