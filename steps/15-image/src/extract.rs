@@ -1,37 +1,28 @@
 //! One entry after the other, each at its place.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, SeekFrom, ftruncate, linkat, makedev, mkdirat, mknodat,
-    openat, seek, statat, symlinkat,
-};
-use rustix::io::{Errno, write};
+use rustix::fs::{FileType, Mode, OFlags, fchmod, mkdirat, openat};
+use rustix::io::Errno;
 
 use crate::attributes::{Caller, Node};
+use crate::beneath::{kind_of, refusal};
 use crate::entries::Entries;
-use crate::entry::{Entry, Kind, place, shown};
+use crate::entry::{Entry, Kind, place};
 use crate::error::Fault;
 use crate::limits::Limits;
 use crate::notices::Notices;
 use crate::stream::Stream;
-use crate::tree::{Tree, kind_of, refusal};
+use crate::tree::Tree;
 use crate::whiteout::{self, Name};
 
 /// Puts entries into a layer's tree.
 pub struct Extractor<'a> {
-    tree: Tree,
-    caller: Caller,
-    limits: &'a Limits,
-    found: Found,
-}
-
-/// What has been made here.
-#[derive(Clone, Copy)]
-enum Made<'a> {
-    Open(&'a OwnedFd),
-    Named(&'a [u8]),
+    pub(crate) tree: Tree,
+    pub(crate) caller: Caller,
+    pub(crate) limits: &'a Limits,
+    pub(crate) found: Found,
 }
 
 /// What a layer turned out to have in it.
@@ -95,10 +86,7 @@ impl Extractor<'_> {
             Kind::Directory => self.directory(entry, parent, name),
             Kind::File => self.file(entry, name, archive),
             Kind::HardLink => self.hard_link(entry, name),
-            Kind::Symlink => {
-                self.make(name, |here| symlinkat(&*entry.target, here, name))?;
-                self.attributes(entry, Made::Named(name))
-            }
+            Kind::Symlink => self.symlink(entry, name),
             Kind::Fifo | Kind::Character | Kind::Block => self.special(entry, name),
         }
     }
@@ -147,89 +135,9 @@ impl Extractor<'_> {
         let caller = self.caller;
         caller.apply(Node::Open(directory), entry, true, &mut self.found.notices)?;
         if is_closed {
-            rustix::fs::fchmod(directory, mode | Mode::RWXU)
-                .map_err(Fault::io("change the mode of"))?;
+            fchmod(directory, mode | Mode::RWXU).map_err(Fault::io("change the mode of"))?;
         }
         Ok(())
-    }
-
-    fn file<S: Stream>(
-        &mut self,
-        entry: &Entry,
-        name: &[u8],
-        archive: &mut Entries<S>,
-    ) -> Result<(), Fault> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o600);
-        let (file, _) = self.make(name, |here| openat(here, name, flags, mode))?;
-        match &entry.sparse {
-            None => archive.copy(entry.data, |bytes| write_all(&file, bytes))?,
-            Some(sparse) => {
-                if sparse.size > self.limits.bytes {
-                    let limit = format!("{} bytes in a file (--max-bytes)", self.limits.bytes);
-                    return Err(Fault::Limit(limit));
-                }
-                for &(offset, length) in &sparse.pieces {
-                    seek(&file, SeekFrom::Start(offset)).map_err(Fault::io("write"))?;
-                    archive.copy(length, |bytes| write_all(&file, bytes))?;
-                }
-                ftruncate(&file, sparse.size).map_err(Fault::io("set the size of"))?;
-            }
-        }
-        self.attributes(entry, Made::Open(&file))
-    }
-
-    fn hard_link(&mut self, entry: &Entry, name: &[u8]) -> Result<(), Fault> {
-        let (parent, old) = place(&entry.target);
-        let missing = || {
-            let what = shown(&entry.target);
-            Fault::Refused(format!("it links to {what}, and this layer has no such file"))
-        };
-        let parent = self.tree.directory(&parent).map_err(|errno| match errno {
-            Errno::NOENT => missing(),
-            errno => refusal(errno),
-        })?;
-        if old.is_empty() || whiteout::is_whiteout(parent.as_fd(), old) {
-            return Err(missing());
-        }
-        if is_same(parent.as_fd(), old, self.tree.here(), name) {
-            return Ok(());
-        }
-        let linked =
-            self.try_make(name, |here| linkat(&parent, old, here, name, AtFlags::empty()))?;
-        match linked {
-            Err(Errno::NOENT | Errno::PERM) => Err(missing()),
-            linked => linked.map(drop).map_err(refusal),
-        }
-    }
-
-    fn special(&mut self, entry: &Entry, name: &[u8]) -> Result<(), Fault> {
-        let kind = match entry.kind {
-            Kind::Character => FileType::CharacterDevice,
-            Kind::Block => FileType::BlockDevice,
-            _ => FileType::Fifo,
-        };
-        let device = makedev(entry.device.0, entry.device.1);
-        let mode = Mode::from_raw_mode(0o600);
-        match self.try_make(name, |here| mknodat(here, name, kind, mode, device))? {
-            Err(Errno::PERM) => {
-                self.found.notices.devices += 1;
-                Ok(())
-            }
-            result => {
-                result.map_err(refusal)?;
-                self.attributes(entry, Made::Named(name))
-            }
-        }
-    }
-
-    fn attributes(&mut self, entry: &Entry, made: Made) -> Result<(), Fault> {
-        let node = match made {
-            Made::Open(file) => Node::Open(file.as_fd()),
-            Made::Named(name) => Node::Named(self.tree.here(), name),
-        };
-        let group_differs = self.tree.gives_its_group();
-        self.caller.apply(node, entry, group_differs, &mut self.found.notices)
     }
 
     fn opaque(&mut self, parent: &[u8]) -> Result<(), Fault> {
@@ -251,29 +159,6 @@ impl Extractor<'_> {
             made => made.map_err(refusal),
         }
     }
-
-    /// Makes something here, in the place of what is there. Says whether there was something.
-    fn make<T>(
-        &mut self,
-        name: &[u8],
-        make: impl Fn(BorrowedFd) -> Result<T, Errno>,
-    ) -> Result<(T, bool), Fault> {
-        self.try_make(name, make)?.map_err(refusal)
-    }
-
-    fn try_make<T>(
-        &mut self,
-        name: &[u8],
-        make: impl Fn(BorrowedFd) -> Result<T, Errno>,
-    ) -> Result<Result<(T, bool), Errno>, Fault> {
-        match make(self.tree.here()) {
-            Err(Errno::EXIST) => {
-                self.tree.take_away(name)?;
-                Ok(make(self.tree.here()).map(|made| (made, true)))
-            }
-            result => Ok(result.map(|made| (made, false))),
-        }
-    }
 }
 
 /// Whether this is something that AUFS had beside its files. Nothing else can be in a whiteout.
@@ -284,23 +169,4 @@ fn is_aufs(parent: &[u8]) -> Result<bool, Fault> {
         Some(Name::Aufs) => Ok(true),
         Some(_) => Err(Fault::Refused("it would be in a whiteout".to_owned())),
     }
-}
-
-/// Whether two names are of one file already.
-fn is_same(a: BorrowedFd, a_name: &[u8], b: BorrowedFd, b_name: &[u8]) -> bool {
-    let identity = |directory: BorrowedFd, name: &[u8]| {
-        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some((stat.st_dev, stat.st_ino))
-    };
-    identity(a, a_name).is_some_and(|a| identity(b, b_name) == Some(a))
-}
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Fault> {
-    while !bytes.is_empty() {
-        match write(file, bytes) {
-            Err(Errno::INTR) => {}
-            written => bytes = &bytes[written.map_err(Fault::io("write"))?..],
-        }
-    }
-    Ok(())
 }

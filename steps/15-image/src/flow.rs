@@ -9,29 +9,26 @@
 //! Three threads, and between them channels with few places: whoever is fast waits, and memory does not
 //! grow with the layer. Chunks are shared, never copied.
 
-use std::io::{self, BufRead, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use oci_spec::image::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::compression::Compression;
 use crate::digest::finished;
 use crate::error::Fault;
+use crate::inflate::{Packed, inflate};
 use crate::limits::Limits;
 use crate::source::Blob;
 use crate::stream::Stream;
 
-/// What is passed on at once, in bytes.
-const CHUNK: usize = 128 << 10;
-
 /// How many chunks may wait between two threads.
 const PLACES: usize = 8;
 
-type Chunk = Arc<Vec<u8>>;
+/// Some of the bytes on the way.
+pub type Chunk = Arc<Vec<u8>>;
 
 /// What a layer turned out to be.
 #[derive(Debug)]
@@ -65,7 +62,7 @@ pub fn flow<T>(
     thread::scope(|scope| {
         let hashing = scope.spawn(move || hash(&pieces));
         scope.spawn(move || {
-            let source = Packed { blob, watch, to_hash, offset: 0, chunk: Chunk::default(), at: 0 };
+            let source = Packed::new(blob, watch, to_hash);
             if let Err(fault) = inflate(source, limits, &to_unpack) {
                 // If nobody listens he has found something wrong himself.
                 let _ = to_unpack.send(Err(fault));
@@ -112,8 +109,11 @@ impl Stream for Flow {
     }
 }
 
-enum Piece {
+/// What is to be hashed.
+pub enum Piece {
+    /// Of the blob.
     Packed(Chunk),
+    /// Of the archive in it.
     Inflated(Chunk),
 }
 
@@ -139,116 +139,5 @@ fn hash(pieces: &Receiver<Piece>) -> Sums {
     match inflated {
         Some(inflated) => Sums { blob, diff_id: finished(inflated), bytes },
         None => Sums { diff_id: blob.clone(), blob, bytes: packed_bytes },
-    }
-}
-
-fn inflate(
-    mut source: Packed,
-    limits: &Limits,
-    to_unpack: &SyncSender<Result<Chunk, Fault>>,
-) -> Result<(), Fault> {
-    let compression = Compression::of(source.fill_buf().map_err(as_fault)?);
-    let packed = source.blob.size();
-    let to_hash = source.to_hash.clone();
-    let mut decoder = match compression {
-        Compression::None => return pass_on(source, limits, to_unpack),
-        packed => packed.decoder(&mut source).map_err(as_fault)?,
-    };
-    let _ = to_hash.send(Piece::Inflated(Chunk::default()));
-    let mut bytes = 0;
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        let count =
-            decoder.by_ref().take(CHUNK as u64).read_to_end(&mut chunk).map_err(as_fault)?;
-        if count == 0 {
-            break;
-        }
-        bytes += count as u64;
-        if let Some(limit) = limits.exceeded(bytes, packed) {
-            return Err(Fault::Limit(limit));
-        }
-        let chunk = Arc::new(chunk);
-        // A thread that has ended will say itself why.
-        let _ = to_hash.send(Piece::Inflated(Arc::clone(&chunk)));
-        if to_unpack.send(Ok(chunk)).is_err() {
-            return Ok(());
-        }
-    }
-    drop(decoder);
-    if !source.fill_buf().map_err(as_fault)?.is_empty() {
-        return Err(Fault::damaged("something follows its compressed data"));
-    }
-    Ok(())
-}
-
-fn pass_on(
-    mut source: Packed,
-    limits: &Limits,
-    to_unpack: &SyncSender<Result<Chunk, Fault>>,
-) -> Result<(), Fault> {
-    if let Some(limit) = limits.exceeded(source.blob.size(), source.blob.size()) {
-        return Err(Fault::Limit(limit));
-    }
-    while !source.fill_buf().map_err(as_fault)?.is_empty() {
-        source.at = source.chunk.len();
-        if to_unpack.send(Ok(Arc::clone(&source.chunk))).is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// A blob whose bytes are hashed as they are read.
-struct Packed<'a> {
-    blob: &'a Blob,
-    watch: Watch<'a>,
-    to_hash: SyncSender<Piece>,
-    offset: u64,
-    chunk: Chunk,
-    at: usize,
-}
-
-impl BufRead for Packed<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.chunk.len() {
-            if self.watch.given_up.load(Ordering::Relaxed) {
-                return Err(io::Error::other(GivenUp));
-            }
-            self.chunk = Arc::new(self.blob.read_at(self.offset, CHUNK)?);
-            (self.at, self.offset) = (0, self.offset + self.chunk.len() as u64);
-            let _ = self.to_hash.send(Piece::Packed(Arc::clone(&self.chunk)));
-            (self.watch.progress)(self.chunk.len() as u64);
-        }
-        Ok(&self.chunk[self.at..])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-}
-
-impl Read for Packed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut bytes = self.fill_buf()?;
-        let count = bytes.read(buffer)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-/// Passes through a decoder, which only knows `io::Error`.
-#[derive(Debug, thiserror::Error)]
-#[error("given up")]
-struct GivenUp;
-
-fn as_fault(error: io::Error) -> Fault {
-    if error.get_ref().is_some_and(
-        <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<GivenUp>,
-    ) {
-        return Fault::GivenUp;
-    }
-    match error.raw_os_error() {
-        Some(_) => Fault::Io("read".to_owned(), error),
-        None => Fault::damaged(format!("its compressed data: {error}")),
     }
 }

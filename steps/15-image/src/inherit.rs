@@ -16,8 +16,9 @@ use std::path::Path;
 use rustix::fs::{CWD, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, futimens, openat};
 use rustix::io::Errno;
 
+use crate::beneath::beneath;
 use crate::error::ImageError;
-use crate::tree::{beneath, times};
+use crate::tree::times;
 
 /// Gives the directories `implied` of the tree at `layer` the attributes of those that they hide. `below`
 /// are the trees under it, the uppermost first.

@@ -10,22 +10,25 @@
 //! | module | is about | witness |
 //! |---|---|---|
 //! | [`reference`](mod@reference) | `PATH[:TAG]` | |
-//! | [`source`] | the files of an image, in a directory or in an archive | openat2(2) |
+//! | [`source`], [`contents`] | the files of an image, in a directory or in an archive | |
 //! | [`image`] | [`Image`]: what was found, put together | the OCI image specification |
 //! | [`layout`], [`docker`] | the two formats in which one finds it | image-layout.md; docker-save(1) |
 //! | [`platform`] | which one is for this machine | image-index.md |
 //! | [`digest`], [`compression`] | what the bytes are called, and how they are packed | descriptor.md |
-//! | [`stream`], [`entries`], [`entry`](mod@entry), [`pax`], [`sparse`] | reading a tar archive | tar(5), pax(1p) |
-//! | [`flow`] | a layer on its way: inflated, hashed and unpacked at once | |
-//! | [`tree`] | names, resolved by the kernel beneath a root | openat2(2) |
-//! | [`extract`], [`attributes`], [`whiteout`] | an entry at its place | overlayfs.rst, layer.md |
+//! | [`stream`], [`entries`], [`header`], [`pax`], [`sparse`] | reading a tar archive | tar(5), pax(1p) |
+//! | [`entry`](mod@entry) | what comes out: a name, and what is to be there | |
+//! | [`flow`], [`inflate`] | a layer on its way: inflated, hashed and unpacked at once | |
+//! | [`beneath`], [`tree`] | names, resolved by the kernel beneath a root | openat2(2) |
+//! | [`extract`], [`make`], [`attributes`], [`whiteout`] | an entry at its place | overlayfs.rst, layer.md |
 //! | [`unpack`], [`workers`] | one layer, and all of them | |
 //! | [`inherit`] | directories that a layer does not name | |
 //! | [`part`], [`store`] | [`Store`]: what is whole, and what is not yet | flock(2), rename(2) |
 //! | [`error`], [`limits`], [`notices`], [`progress`] | what a caller may want to know | |
 
 pub mod attributes;
+pub mod beneath;
 pub mod compression;
+pub mod contents;
 pub mod digest;
 pub mod docker;
 pub mod entries;
@@ -33,10 +36,13 @@ pub mod entry;
 pub mod error;
 pub mod extract;
 pub mod flow;
+pub mod header;
 pub mod image;
+pub mod inflate;
 pub mod inherit;
 pub mod layout;
 pub mod limits;
+pub mod make;
 pub mod notices;
 pub mod part;
 pub mod pax;

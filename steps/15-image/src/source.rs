@@ -1,9 +1,5 @@
 //! The files of an image: in a directory, or in a tar archive of it.
-//!
-//! The archive is not unpacked. One walk over its headers says where each file begins, and then any of
-//! them can be read, several at once.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,27 +9,17 @@ use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
+use crate::contents::{Contents, contents, find};
 use crate::digest::digest_of;
-use crate::entries::Entries;
-use crate::entry::{Kind, shown};
-use crate::error::{Fault, ImageError};
+use crate::error::ImageError;
 use crate::limits::Limits;
-use crate::stream::FileStream;
 
 /// Where the files of an image are.
 pub enum Source {
     /// A directory.
     Directory(OwnedFd),
     /// A tar archive, and what is where in it.
-    Archive(Arc<File>, HashMap<Vec<u8>, Content>),
-}
-
-/// What an archive has under a name.
-pub enum Content {
-    /// Bytes, from an offset.
-    File(u64, u64),
-    /// The same as under another name: old archives of Docker have links between layers.
-    Link(Vec<u8>),
+    Archive(Arc<File>, Contents),
 }
 
 /// Some of the bytes of a file.
@@ -75,7 +61,7 @@ impl Source {
         match self {
             Source::Directory(directory) => in_directory(directory, name),
             Source::Archive(file, contents) => {
-                let (offset, size) = in_archive(contents, name)?;
+                let (offset, size) = find(contents, name)?;
                 Ok(Blob { file: Arc::clone(file), offset, size })
             }
         }
@@ -133,61 +119,4 @@ fn in_directory(directory: &OwnedFd, name: &str) -> Result<Blob, ImageError> {
     #[allow(clippy::cast_sign_loss)] // A file has no size below 0.
     let size = stat.st_size as u64;
     Ok(Blob { file: Arc::new(File::from(file)), offset: 0, size })
-}
-
-fn in_archive(contents: &HashMap<Vec<u8>, Content>, name: &str) -> Result<(u64, u64), ImageError> {
-    let wrong = |why: &str| ImageError::Reference { what: name.to_owned(), why: why.to_owned() };
-    let mut path = plain(name.as_bytes());
-    for _ in 0..8 {
-        match contents.get(&path) {
-            Some(Content::File(offset, size)) => return Ok((*offset, *size)),
-            Some(Content::Link(target)) => path.clone_from(target),
-            None => return Err(wrong("the archive has no such file")),
-        }
-    }
-    Err(wrong("the links in the archive go round in circles"))
-}
-
-fn contents(file: &File, size: u64) -> Result<HashMap<Vec<u8>, Content>, Fault> {
-    let mut entries = Entries::new(FileStream::new(file, size));
-    let mut contents = HashMap::new();
-    while let Some(entry) = entries.next_entry()? {
-        entry.check_names()?;
-        let path = plain(&entry.path);
-        let content = match entry.kind {
-            Kind::File if entry.sparse.is_some() => {
-                return Err(Fault::Damaged(format!("{} is sparse", shown(&entry.path))));
-            }
-            Kind::File => Content::File(entries.stream().position(), entry.data),
-            Kind::HardLink => Content::Link(plain(&entry.target)),
-            Kind::Symlink => Content::Link(plain(&relative(&path, &entry.target))),
-            _ => continue,
-        };
-        contents.insert(path, content);
-        if contents.len() > MOST {
-            return Err(Fault::Limit(format!("{MOST} files, too many for an image's archive")));
-        }
-    }
-    Ok(contents)
-}
-
-/// The most files that an image's archive may have: some for each of as many layers as one can mount.
-const MOST: usize = 10_000;
-
-fn relative(path: &[u8], target: &[u8]) -> Vec<u8> {
-    let parent = path.iter().rposition(|&byte| byte == b'/').map_or(&[][..], |at| &path[..at]);
-    [parent, target].join(&b'/')
-}
-
-/// The one way in which a name is looked up. It is only a key in a table, never a path on the disk.
-fn plain(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }

@@ -6,8 +6,8 @@
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use crate::entries::number;
 use crate::error::Fault;
+use crate::header::number;
 use crate::limits::Limits;
 use crate::pax::{Pax, decimal};
 use crate::stream::Stream;

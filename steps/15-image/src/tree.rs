@@ -1,21 +1,16 @@
 //! A layer's tree, in which every name is resolved beneath its root.
 //!
-//! Nobody looks at a name here to judge whether it is safe. The kernel resolves it, with openat2(2), from
-//! an open directory: `RESOLVE_BENEATH` refuses `..` and absolute links that lead out of it, and
-//! `RESOLVE_NO_SYMLINKS` every symbolic link on the way. So it does not matter what an archive has put
-//! there before, and no moment lies between a check and its use.
-//!
 //! Entries come by directory. The parent of the last one stays open, and most need no look-up at all.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, fchmod, fstat,
-    futimens, mkdirat, openat2, renameat, statat, unlinkat,
+    AtFlags, Mode, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat, renameat, unlinkat,
 };
 use rustix::io::Errno;
 
+use crate::beneath::{beneath, refusal};
 use crate::error::Fault;
 use crate::whiteout::{is_whiteout, mark_opaque};
 
@@ -178,16 +173,6 @@ impl Tree {
     }
 }
 
-/// Opens a directory beneath another one, without passing through any link.
-pub fn beneath(directory: BorrowedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV;
-    openat2(directory, path, flags, Mode::empty(), resolve)
-}
-
 fn make_implied(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Fault> {
     let mode = Mode::from_raw_mode(0o755);
     // `.` and `..` are always there, and leave it to openat2 to say what they are.
@@ -201,19 +186,6 @@ fn make_implied(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Fault> {
     Ok(directory)
 }
 
-/// What the kernel has against a name, in words.
-#[must_use]
-pub fn refusal(errno: Errno) -> Fault {
-    let why = match errno {
-        Errno::XDEV => "it leads out of the layer's root",
-        Errno::LOOP => "it passes through a symbolic link",
-        Errno::NOTDIR => "it passes through something that is not a directory",
-        Errno::NAMETOOLONG => "a part of its name is longer than the file system takes",
-        errno => return Fault::Io("unpack".to_owned(), errno.into()),
-    };
-    Fault::Refused(why.to_owned())
-}
-
 /// The times that something has, to be given back to it.
 #[must_use]
 pub fn times(stat: &Stat) -> Timestamps {
@@ -222,11 +194,4 @@ pub fn times(stat: &Stat) -> Timestamps {
         last_access: Timespec { tv_sec: stat.st_atime, tv_nsec: stat.st_atime_nsec as i64 },
         last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
     }
-}
-
-/// The type of what is called `name`, if there is anything.
-#[must_use]
-pub fn kind_of(directory: BorrowedFd, name: &[u8]) -> Option<FileType> {
-    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    Some(FileType::from_raw_mode(stat.st_mode))
 }
