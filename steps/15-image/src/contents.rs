@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 
+use crate::compression::Compression;
 use crate::entries::Entries;
 use crate::entry::{Kind, shown};
 use crate::error::{Fault, ImageError};
-use crate::stream::FileStream;
+use crate::stream::{FileStream, Stream};
 
 /// What an archive has, by name.
 pub type Contents = HashMap<Vec<u8>, Content>;
@@ -38,7 +39,12 @@ pub fn find(contents: &Contents, name: &str) -> Result<(u64, u64), ImageError> {
 
 /// Walks over an archive of `size` bytes.
 pub fn contents(file: &File, size: u64) -> Result<Contents, Fault> {
-    let mut entries = Entries::new(FileStream::new(file, size));
+    let mut stream = FileStream::new(file, size);
+    if Compression::of(stream.fill()?) != Compression::None {
+        // Its files could not be read where they are.
+        return Err(Fault::damaged("it is compressed as a whole: use gunzip or unzstd first"));
+    }
+    let mut entries = Entries::new(stream);
     let mut contents = HashMap::new();
     while let Some(entry) = entries.next_entry()? {
         entry.check_names()?;

@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum ImageError {
     /// A call of the kernel failed: on the store, or on the image's own file.
-    #[error("{tried}: {source}")]
+    #[error("{}: {}", line(.tried), .source)]
     Io {
         /// What was tried, and on what.
         tried: String,
@@ -15,7 +15,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// Bytes that are not what they claim to be: truncated, overwritten, not of a known format.
-    #[error("{what} is damaged: {why}")]
+    #[error("{} is damaged: {}", line(.what), line(.why))]
     Damaged {
         /// The document, layer or archive.
         what: String,
@@ -23,7 +23,7 @@ pub enum ImageError {
         why: String,
     },
     /// Content that does not have the digest by which it was referred to.
-    #[error("{what} has the digest {found}, and {expected} was promised")]
+    #[error("{} has the digest {}, and {} was promised", line(.what), line(.found), line(.expected))]
     WrongDigest {
         /// The document or layer.
         what: String,
@@ -33,7 +33,7 @@ pub enum ImageError {
         found: String,
     },
     /// Content that does not have the size with which it was referred to.
-    #[error("{what} has {found} bytes, and {expected} were promised")]
+    #[error("{} has {} bytes, and {} were promised", line(.what), .found, .expected)]
     WrongSize {
         /// The document or layer.
         what: String,
@@ -43,7 +43,7 @@ pub enum ImageError {
         found: u64,
     },
     /// A reference that leads nowhere, in circles, or to several images.
-    #[error("{what}: {why}")]
+    #[error("{}: {}", line(.what), line(.why))]
     Reference {
         /// Who refers.
         what: String,
@@ -51,7 +51,7 @@ pub enum ImageError {
         why: String,
     },
     /// An image for other machines only.
-    #[error("no image for {wanted} in {what}: there is {found}")]
+    #[error("no image for {} in {}: there is {}", line(.wanted), line(.what), line(.found))]
     OtherPlatform {
         /// The image.
         what: String,
@@ -61,7 +61,7 @@ pub enum ImageError {
         found: String,
     },
     /// More than the caller allows, see [`Limits`](crate::Limits).
-    #[error("{what} has more than {limit}")]
+    #[error("{} has more than {}", line(.what), line(.limit))]
     Limit {
         /// The layer or archive.
         what: String,
@@ -69,7 +69,7 @@ pub enum ImageError {
         limit: String,
     },
     /// An entry that cannot be put beneath the layer's root as it asks.
-    #[error("entry {entry} of {what}: {why}")]
+    #[error("entry {} of {}: {}", line(.entry), line(.what), line(.why))]
     Refused {
         /// The layer.
         what: String,
@@ -79,11 +79,19 @@ pub enum ImageError {
         why: String,
     },
     /// Another layer of the same image failed first.
-    #[error("{what} was given up, because another one failed")]
+    #[error("{} was given up, because another one failed", line(.what))]
     GivenUp {
         /// The layer.
         what: String,
     },
+}
+
+/// What strangers have written must not move the cursor, nor begin a line of its own.
+fn line(text: &str) -> String {
+    let escaped = |letter: char| -> String {
+        if letter.is_control() { letter.escape_default().collect() } else { letter.to_string() }
+    };
+    text.chars().map(escaped).collect()
 }
 
 impl ImageError {

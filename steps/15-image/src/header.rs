@@ -58,6 +58,7 @@ pub fn number(field: &[u8]) -> Result<u64, Fault> {
 }
 
 /// The sum that a header must have.
+#[must_use]
 pub fn checksum(header: &Header) -> u32 {
     let bytes = header.as_bytes();
     // The field itself counts as blanks.
@@ -66,6 +67,7 @@ pub fn checksum(header: &Header) -> u32 {
 }
 
 /// Whether this is one of the blocks at the end.
+#[must_use]
 pub fn is_zero(header: &Header) -> bool {
     header.as_bytes().iter().all(|&byte| byte == 0)
 }

@@ -83,6 +83,7 @@ pub struct Packed<'a> {
 
 impl<'a> Packed<'a> {
     /// From the first byte.
+    #[must_use]
     pub fn new(blob: &'a Blob, watch: Watch<'a>, to_hash: SyncSender<Piece>) -> Packed<'a> {
         Packed { blob, watch, to_hash, offset: 0, chunk: Chunk::default(), at: 0 }
     }

@@ -117,6 +117,18 @@ fn a_user_of_the_images_choice_gets_no_program_of_the_callers() {
 }
 
 #[test]
+fn the_end_of_time_is_no_trouble() {
+    let place = Place::new();
+    let archive = Archive::new()
+        .pax(&[("mtime", b"9223372036854775807.999999999")])
+        .file("last", "x")
+        .pax(&[("mtime", b"-9223372036854775808.5")])
+        .file("first", "x");
+    let (tree, _) = unpacked(&place, archive);
+    assert!(tree.join("last").exists() && tree.join("first").exists());
+}
+
+#[test]
 fn a_tree_two_thousand_directories_deep_is_no_trouble() {
     let place = Place::new();
     let name = "d/".repeat(2000);

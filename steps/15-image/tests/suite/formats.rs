@@ -111,6 +111,25 @@ fn a_changed_configuration_of_a_docker_archive_is_refused() {
 }
 
 #[test]
+fn what_is_no_image_is_said() {
+    let place = Place::new();
+    let path = place.path("it");
+    let error = || content(&place, path.to_str().unwrap()).unwrap_err().to_string();
+    assert!(error().contains("No such file"), "{}", error());
+    fs::write(&path, gzip(&docker_archive(&place, &[]))).unwrap();
+    assert!(error().contains("gunzip"), "{}", error());
+    fs::write(&path, docker_archive(&place, &[]).split_off(512)).unwrap();
+    assert!(error().contains("checksum"), "{}", error());
+    let whole = docker_archive(&place, &[]);
+    fs::write(&path, &whole[..whole.len() - 1300]).unwrap();
+    assert!(error().contains("ends"), "{}", error());
+    fs::write(&path, Archive::new().file("a", "b").end()).unwrap();
+    assert!(error().contains("index.json"), "{}", error());
+    fs::write(&path, "").unwrap();
+    assert!(error().contains("index.json"), "{}", error());
+}
+
+#[test]
 fn links_in_circles_end() {
     let place = Place::new();
     let archive = Archive::new().symlink("manifest.json", "a").symlink("a", "manifest.json").end();

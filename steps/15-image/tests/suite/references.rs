@@ -162,6 +162,23 @@ fn a_pipe_in_the_place_of_a_blob_does_not_keep_us_waiting() {
 }
 
 #[test]
+fn a_name_does_not_write_to_the_terminal() {
+    let place = Place::new();
+    let name = "one\n\x1b[2Jtwo";
+    place.index(&json!([on(place.manifest(&[layer("other")], name), name)]));
+    assert!(!error(&place).to_string().contains(char::is_control));
+    let named = |content| {
+        let mut manifest = place.manifest(&[layer(content)], native());
+        manifest["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        manifest
+    };
+    place.index(&json!([named("one"), named("two")]));
+    assert!(!error(&place).to_string().contains(char::is_control));
+    place.index(&json!([{"mediaType": "a/b", "digest": format!("sha256:{name}"), "size": 9}]));
+    assert!(!error(&place).to_string().contains(char::is_control));
+}
+
+#[test]
 fn several_images_ask_for_a_tag() {
     let place = Place::new();
     let mut one = place.manifest(&[layer("one")], native());
