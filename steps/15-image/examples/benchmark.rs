@@ -1,9 +1,9 @@
 //! How long an image takes, next to other tools: `benchmark LAYOUT TAG DIRECTORY [ROUNDS]`.
 //!
-//! LAYOUT is a directory with gzip layers, DIRECTORY a place to unpack to; use one on tmpfs, since figures
-//! from disks drift. The tools that are there take turns, so that whatever else the machine does hits all
-//! of them alike, and what is printed are medians and their ratios. tar and bsdtar verify nothing; umoci
-//! and we verify all digests.
+//! LAYOUT is a directory with gzip layers, DIRECTORY a place to unpack to; use one on tmpfs, since
+//! figures from disks drift. The tools that are there take turns, so that whatever else the machine
+//! does hits all of them alike, and what is printed are medians and their ratios. tar and bsdtar
+//! verify nothing; umoci and we verify all digests.
 
 use std::fs;
 use std::path::{Path, PathBuf};

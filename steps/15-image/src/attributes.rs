@@ -1,8 +1,8 @@
 //! Owner, extended attributes, mode and times of an entry: everything but its content.
 //!
 //! The order matters. chown(2) takes set-uid bits and capabilities away, so they come after it; a
-//! read-only file takes no attributes from an ordinary user, so the mode comes after them; and the times
-//! come last, because everything else changes them.
+//! read-only file takes no attributes from an ordinary user, so the mode comes after them; and the
+//! times come last, because everything else changes them.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -46,8 +46,8 @@ impl Caller {
         !self.uid.is_root()
     }
 
-    /// Gives `node` what `entry` says, and notes down what it could not have. `group_differs` says that
-    /// the node was made with another group than the caller's.
+    /// Gives `node` what `entry` says, and notes down what it could not have. `group_differs` says
+    /// that the node was made with another group than the caller's.
     pub fn apply(
         self,
         node: Node,
@@ -106,8 +106,8 @@ impl Caller {
 }
 
 fn set_xattr(node: Node, name: &[u8], value: &[u8], notices: &mut Notices) -> Result<(), Fault> {
-    // To overlayfs these say where a directory continues and whose data a file has. That is for us to
-    // say, and not for an image.
+    // To overlayfs these say where a directory continues and whose data a file has. That is for us
+    // to say, and not for an image.
     let is_overlays = name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
     if is_overlays {
         notices.xattrs += 1;
@@ -117,8 +117,9 @@ fn set_xattr(node: Node, name: &[u8], value: &[u8], notices: &mut Notices) -> Re
     let set = match node {
         Node::Open(fd) => fsetxattr(fd, name, value, flags),
         Node::Named(directory, file) => {
-            // There is no `lsetxattrat` before Linux 6.13. This link of /proc leads to the directory
-            // that is open, wherever it is, and what follows it is one component that is not followed.
+            // There is no `setxattrat` before Linux 6.13. This link of /proc leads to the
+            // directory that is open, wherever it is, and what follows it is one component that is
+            // not followed.
             let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
             path.extend_from_slice(file);
             lsetxattr(path, name, value, flags)

@@ -1,9 +1,9 @@
 //! Names, resolved beneath an open directory.
 //!
-//! Nobody looks at a name here to judge whether it is safe. The kernel resolves it, with openat2(2):
-//! `RESOLVE_BENEATH` refuses `..` and absolute links that lead out of the directory, and
-//! `RESOLVE_NO_SYMLINKS` every symbolic link on the way. So it does not matter what an archive has put
-//! there before, and no moment lies between a check and its use.
+//! Nobody looks at a name here to judge whether it is safe. The kernel resolves it, with
+//! openat2(2): `RESOLVE_BENEATH` refuses `..` and absolute links that lead out of the directory,
+//! and `RESOLVE_NO_SYMLINKS` every symbolic link on the way. So it does not matter what an archive
+//! has put there before, and no moment lies between a check and its use.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

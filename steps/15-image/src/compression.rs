@@ -1,7 +1,7 @@
 //! Plain, gzip or zstd: told by the first bytes, as Docker does it.
 //!
-//! The media type of a layer also says so, and docker-archives have none. The bytes never lie: what they
-//! inflate to must have the promised digest.
+//! The media type of a layer also says so, and docker-archives have none. The bytes never lie: what
+//! they inflate to must have the promised digest.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,7 +1,7 @@
 //! What is where in an image's archive.
 //!
-//! The archive is not unpacked. One walk over its headers says where each file begins, and then any of
-//! them can be read, several at once.
+//! The archive is not unpacked. One walk over its headers says where each file begins, and then any
+//! of them can be read, several at once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -66,7 +66,8 @@ pub fn contents(file: &File, size: u64) -> Result<Contents, Fault> {
     Ok(contents)
 }
 
-/// The most files that an image's archive may have: some for each of as many layers as one can mount.
+/// The most files that an image's archive may have: some for each of as many layers as one can
+/// mount.
 const MOST: usize = 10_000;
 
 fn relative(path: &[u8], target: &[u8]) -> Vec<u8> {

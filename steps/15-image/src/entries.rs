@@ -1,12 +1,12 @@
 //! The entries of a tar archive, one after the other.
 //!
-//! An archive is a row of blocks of 512 bytes: a header, the data filled up to a block, the next header,
-//! and two blocks of zeros at the end. What a header has no room for stands in an entry of its own
-//! before it: long names in GNU's way, anything at all in that of PAX (tar(5)).
+//! An archive is a row of blocks of 512 bytes: a header, the data filled up to a block, the next
+//! header, and two blocks of zeros at the end. What a header has no room for stands in an entry of
+//! its own before it: long names in GNU's way, anything at all in that of PAX (tar(5)).
 //!
 //! The `tar` crate knows the fields of a header. Walking from one to the next is done here, because
-//! everything depends on it that a hostile archive could turn against us: how much of a name is held in
-//! memory, which of two sizes is believed, what a record with a newline in its value means.
+//! everything depends on it that a hostile archive could turn against us: how much of a name is
+//! held in memory, which of two sizes is believed, what a record with a newline in its value means.
 
 use tar::Header;
 
@@ -62,8 +62,8 @@ impl<S: Stream> Entries<S> {
                 b'L' => ahead.path = Some(self.long_name(size, "its name")?),
                 b'K' => ahead.target = Some(self.long_name(size, "its target")?),
                 b'x' => ahead.pax = Pax::parse(&self.extended(size)?)?,
-                // Records for all entries that follow (git writes one with a comment) and the volume's
-                // name. Docker passes over them as well.
+                // Records for all entries that follow (git writes one with a comment) and the
+                // volume's name. Docker passes over them as well.
                 b'g' | b'V' => self.begin_data(size),
                 _ => return self.entry(&header, size, ahead).map(Some),
             }
@@ -153,7 +153,8 @@ impl<S: Stream> Entries<S> {
             target.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
         let old = header.as_old();
         let kind = kind(old.linkflag[0], &path)?;
-        // Only files have data; what a link's header says about a size is history (and so Go reads it).
+        // Only files have data; what a link's header says about a size is history (and so Go reads
+        // it).
         let size = if kind == Kind::File { pax.number("size")?.unwrap_or(size) } else { 0 };
         let sparse = match old.linkflag[0] {
             b'S' => Some(Sparse::from_header(header, &mut self.stream)?),

@@ -70,8 +70,8 @@ impl Entry {
 
 /// Parent directory and last component of a name; both are empty for the root.
 ///
-/// What is taken off here means nothing: slashes at the front and doubled ones, `.`. Whether the parent
-/// lies beneath the root is for the kernel to say, not for us.
+/// What is taken off here means nothing: slashes at the front and doubled ones, `.`. Whether the
+/// parent lies beneath the root is for the kernel to say, not for us.
 #[must_use]
 pub fn place(path: &[u8]) -> (Vec<u8>, &[u8]) {
     let is_meant = |part: &&[u8]| !part.is_empty() && *part != b".";

@@ -147,7 +147,8 @@ impl Extractor<'_> {
         whiteout::mark_opaque(self.tree.here())
     }
 
-    /// A whiteout is about the layers below. What this layer has itself stays, whichever came first.
+    /// A whiteout is about the layers below. What this layer has itself stays, whichever came
+    /// first.
     fn whiteout(&mut self, gone: &[u8]) -> Result<(), Fault> {
         match whiteout::make(self.tree.here(), gone) {
             Err(Errno::EXIST) if kind_of(self.tree.here(), gone) == Some(FileType::Directory) => {

@@ -6,8 +6,8 @@
 //!     └───────▶ hash ◀─────┘       both digests
 //! ```
 //!
-//! Three threads, and between them channels with few places: whoever is fast waits, and memory does not
-//! grow with the layer. Chunks are shared, never copied.
+//! Three threads, and between them channels with few places: whoever is fast waits, and memory does
+//! not grow with the layer. Chunks are shared, never copied.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! The fields of a header: 512 bytes with text in them, mostly.
 //!
-//! The `tar` crate knows where they are. What numbers and types mean is read here, as Go's archive/tar does
-//! it, with which most images are made.
+//! The `tar` crate knows where they are. What numbers and types mean is read here, as Go's
+//! archive/tar does it, with which most images are made.
 
 use tar::Header;
 
@@ -41,7 +41,8 @@ pub fn id(number: u64) -> Result<u32, Fault> {
     id.ok_or_else(|| Fault::Refused(format!("{number} is the number of no user, group or device")))
 }
 
-/// A number in a header's field: octal digits, or GNU's binary form for large ones; 0 if left blank.
+/// A number in a header's field: octal digits, or GNU's binary form for large ones; 0 if left
+/// blank.
 pub fn number(field: &[u8]) -> Result<u64, Fault> {
     if field[0] & 0x80 != 0 {
         // Two's complement; the topmost bit only says so. 64 bits are enough for everything.

@@ -48,8 +48,8 @@ pub struct Packed {
 }
 
 impl Image {
-    /// Reads what the image at `reference` consists of. Its documents are verified; its layers will be
-    /// when they are unpacked.
+    /// Reads what the image at `reference` consists of. Its documents are verified; its layers will
+    /// be when they are unpacked.
     pub fn open(reference: &Reference) -> Result<Image, ImageError> {
         let source = Source::open(&reference.path)?;
         let what = reference.path.display().to_string();

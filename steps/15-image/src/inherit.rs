@@ -1,13 +1,14 @@
 //! Directories that a layer does not name, but has something in.
 //!
-//! `usr/bin/tool` needs `usr/bin`. If the layer has no entry for that, then the layers below say whose it
-//! is, as they would if everything were unpacked into one directory. overlayfs cannot know: the uppermost
-//! directory counts, and that is the one which we had to make. So it gets the attributes of the one that it
-//! hides.
+//! `usr/bin/tool` needs `usr/bin`. If the layer has no entry for that, then the layers below say
+//! whose it is, as they would if everything were unpacked into one directory. overlayfs cannot
+//! know: the uppermost directory counts, and that is the one which we had to make. So it gets the
+//! attributes of the one that it hides.
 //!
-//! A simplification: the layer is then shared with other images, which may have something else below it.
-//! There such a directory has the attributes from the image with which the layer came. (Docker leaves it at
-//! 0755 and root in all of them; containerd unpacks layer upon layer, and so has one copy for each image.)
+//! A simplification: the layer is then shared with other images, which may have something else
+//! below it. There such a directory has the attributes from the image with which the layer came.
+//! (Docker leaves it at 0755 and root in all of them; containerd unpacks layer upon layer, and so
+//! has one copy for each image.)
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,8 +21,8 @@ use crate::beneath::beneath;
 use crate::error::ImageError;
 use crate::tree::times;
 
-/// Gives the directories `implied` of the tree at `layer` the attributes of those that they hide. `below`
-/// are the trees under it, the uppermost first.
+/// Gives the directories `implied` of the tree at `layer` the attributes of those that they hide.
+/// `below` are the trees under it, the uppermost first.
 pub fn inherit(
     layer: &Path,
     implied: &BTreeSet<Vec<u8>>,

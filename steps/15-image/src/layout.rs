@@ -1,7 +1,8 @@
 //! An OCI layout: `index.json`, and everything else under `blobs/` by its digest.
 //!
-//! The index names manifests, or further indexes; a manifest names a configuration and layers. Each name
-//! is a *descriptor*: media type, digest and size. (The OCI image specification, image-layout.md.)
+//! The index names manifests, or further indexes; a manifest names a configuration and layers. Each
+//! name is a *descriptor*: media type, digest and size. (The OCI image specification,
+//! image-layout.md.)
 
 use std::collections::HashMap;
 

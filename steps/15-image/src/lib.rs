@@ -1,11 +1,12 @@
 //! Step 15: the root file system out of an image.
 //!
-//! An image is a few JSON documents and a row of tar archives, its *layers*. The documents name each other
-//! and the layers by digest, so that nothing can be exchanged on the way. Each layer is unpacked into a
-//! directory of its own, once, whichever images have it; step 14 lays them over each other.
+//! An image is a few JSON documents and a row of tar archives, its *layers*. The documents name
+//! each other and the layers by digest, so that nothing can be exchanged on the way. Each layer is
+//! unpacked into a directory of its own, once, whichever images have it; step 14 lays them over
+//! each other.
 //!
-//! Images come from strangers. What they ask for is done beneath the root of their layer or not at all, and
-//! up to a limit; what is damaged leaves nothing behind.
+//! Images come from strangers. What they ask for is done beneath the root of their layer or not at
+//! all, and up to a limit; what is damaged leaves nothing behind.
 //!
 //! | module | is about | witness |
 //! |---|---|---|

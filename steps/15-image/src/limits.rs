@@ -1,7 +1,8 @@
 //! How much an image may ask for.
 //!
-//! A layer is a program for our file system, written by a stranger. A few kilobytes of it can inflate
-//! to a terabyte of zeros. So everything that it can ask for has an end, which the caller can move.
+//! A layer is a program for our file system, written by a stranger. A few kilobytes of it can
+//! inflate to a terabyte of zeros. So everything that it can ask for has an end, which the caller
+//! can move.
 
 /// What one layer may have at most.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,15 +26,16 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The longest name of an entry, and the longest target of a link, in bytes. `PATH_MAX` counts the
-    /// NUL at the end.
+    /// The longest name of an entry, and the longest target of a link, in bytes. `PATH_MAX` counts
+    /// the NUL at the end.
     pub const PATH: usize = 4095;
 
-    /// The most that an extended header (PAX) may have, in bytes. It holds extended attributes, each
-    /// up to 64 KiB (xattr(7)).
+    /// The most that an extended header (PAX) may have, in bytes. It holds extended attributes,
+    /// each up to 64 KiB (xattr(7)).
     pub const HEADER: u64 = 1 << 20;
 
-    /// The most that a manifest, an index or a configuration may have, in bytes: what registries take.
+    /// The most that a manifest, an index or a configuration may have, in bytes: what registries
+    /// take.
     pub const DOCUMENT: u64 = 4 << 20;
 
     /// The most pieces that a sparse file may have.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Notices {
     /// Entries of users whom the caller cannot give a file to: they became his own.
     pub owners: u64,
-    /// Of these, programs that would have run as their owner: their set-uid and set-gid bits are off.
+    /// Of these, programs that would have run as their owner: their set-uid and set-gid bits are
+    /// off.
     pub set_ids: u64,
     /// Device nodes, which only root can make: left out.
     pub devices: u64,

@@ -1,9 +1,9 @@
 //! A part of the store that is not whole yet.
 //!
-//! Everything is made in a directory of its own, `parts/UUID`, and only a rename puts it where it counts.
-//! If we are killed before, the part stays behind, and looks like one. Its maker holds a lock on it, which
-//! the kernel takes back however he ends (flock(2)), as in step 10. So a part that can be locked is
-//! abandoned, and the next one that comes by clears it away.
+//! Everything is made in a directory of its own, `parts/UUID`, and only a rename puts it where it
+//! counts. If we are killed before, the part stays behind, and looks like one. Its maker holds a
+//! lock on it, which the kernel takes back however he ends (flock(2)), as in step 10. So a part
+//! that can be locked is abandoned, and the next one that comes by clears it away.
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,8 +34,8 @@ impl Part {
         let tried = || ImageError::io(format!("make {}", path.display()));
         loop {
             match mkdirat(CWD, &path, Mode::RWXU) {
-                // Made by us a moment ago, and about to be cleared away by somebody who came between
-                // the making and the lock.
+                // Made by us a moment ago, and about to be cleared away by somebody who came
+                // between the making and the lock.
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(tried()(errno)),
             }
@@ -98,8 +98,8 @@ fn remove(path: &Path, directory: BorrowedFd) -> Result<(), Errno> {
 
 /// Removes everything in `directory`. Says whether something has been moved to `top` instead.
 ///
-/// An archive can nest two thousand directories, and we may not have as many files open, nor a name as
-/// long. So what lies deep is moved up, and is removed from there.
+/// An archive can nest two thousand directories, and we may not have as many files open, nor a name
+/// as long. So what lies deep is moved up, and is removed from there.
 fn empty(
     directory: BorrowedFd,
     top: BorrowedFd,

@@ -1,7 +1,8 @@
 //! PAX records: what does not fit into an entry's header of 512 bytes.
 //!
-//! A record is `LENGTH KEY=VALUE\n`, and LENGTH, in decimal digits, counts the whole of it (pax(1p)).
-//! The length decides, not the newline: an extended attribute is binary and may contain one.
+//! A record is `LENGTH KEY=VALUE\n`, and LENGTH, in decimal digits, counts the whole of it
+//! (pax(1p)). The length decides, not the newline: an extended attribute is binary and may contain
+//! one.
 
 use std::str;
 

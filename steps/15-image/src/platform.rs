@@ -11,8 +11,8 @@ fn wanted() -> String {
 
 /// The descriptors among `all` that may be for this machine, the best first.
 ///
-/// One that does not say for which it is may be ours; its configuration will tell. Of several variants of
-/// one architecture the plainest comes first: it runs everywhere.
+/// One that does not say for which it is may be ours; its configuration will tell. Of several
+/// variants of one architecture the plainest comes first: it runs everywhere.
 pub fn suitable<'a>(all: &[&'a Descriptor], what: &str) -> Result<Vec<&'a Descriptor>, ImageError> {
     let is_ours = |descriptor: &&&Descriptor| {
         descriptor.platform().as_ref().is_none_or(|platform| {

@@ -2,7 +2,8 @@
 
 use oci_spec::image::Digest;
 
-/// Something has happened to a layer. Layers are unpacked at the same time: reports of several are mixed.
+/// Something has happened to a layer. Layers are unpacked at the same time: reports of several are
+/// mixed.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// It is in the store already.

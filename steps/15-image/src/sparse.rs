@@ -39,8 +39,8 @@ impl Sparse {
         Ok(sparse)
     }
 
-    /// Follows PAX records, if they speak of a sparse file. `data` is how many bytes of data the entry
-    /// has; a map that comes out of them is taken off.
+    /// Follows PAX records, if they speak of a sparse file. `data` is how many bytes of data the
+    /// entry has; a map that comes out of them is taken off.
     pub fn from_pax(
         pax: &Pax,
         stream: &mut impl Stream,
@@ -59,7 +59,8 @@ impl Sparse {
         Ok(Some(Sparse { pieces, size }))
     }
 
-    /// Fails unless the pieces are in order, within the file, and exactly the `data` bytes there are.
+    /// Fails unless the pieces are in order, within the file, and exactly the `data` bytes there
+    /// are.
     pub fn check(&self, data: u64) -> Result<(), Fault> {
         let mut end = 0;
         let mut sum = 0;
@@ -85,8 +86,8 @@ impl Sparse {
     }
 }
 
-/// Reads the map at the start of the data: a count, then offset and length of each piece, one number a
-/// line, filled up to a block.
+/// Reads the map at the start of the data: a count, then offset and length of each piece, one
+/// number a line, filled up to a block.
 fn map_in_data(stream: &mut impl Stream, data: &mut u64) -> Result<Vec<(u64, u64)>, Fault> {
     let mut lines = Lines { stream, data, block: [0; 512], at: 512 };
     let count = usize::try_from(lines.number()?).unwrap_or(usize::MAX);

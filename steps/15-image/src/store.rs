@@ -8,10 +8,10 @@
 //! ```
 //!
 //! A layer comes here by one rename, when all layers of its image have been verified, and is never
-//! changed afterwards. Two that unpack the same layer at once both finish; the second finds that it is
-//! there, and throws its own away. (What has been renamed may still be in the kernel's memory: after a
-//! power cut a layer may be incomplete, as with Docker and containerd. They ask for a sync where that
-//! matters.)
+//! changed afterwards. Two that unpack the same layer at once both finish; the second finds that it
+//! is there, and throws its own away. (What has been renamed may still be in the kernel's memory:
+//! after a power cut a layer may be incomplete, as with Docker and containerd. They ask for a sync
+//! where that matters.)
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -46,8 +46,8 @@ pub struct StoredLayer {
 }
 
 impl Store {
-    /// Opens the store at `root`, and makes it if there is none. It is nobody's but the caller's: images
-    /// have set-uid programs.
+    /// Opens the store at `root`, and makes it if there is none. It is nobody's but the caller's:
+    /// images have set-uid programs.
     pub fn open(root: &Path) -> Result<Store, ImageError> {
         for directory in ["", "layers/sha256", "images/sha256", "parts"] {
             let path = root.join(directory);
@@ -57,8 +57,8 @@ impl Store {
         Ok(Store { root: root.to_owned() })
     }
 
-    /// Unpacks what the store does not have of `image`. Returns its layers, the lowest first, and says
-    /// what was done otherwise than they say.
+    /// Unpacks what the store does not have of `image`. Returns its layers, the lowest first, and
+    /// says what was done otherwise than they say.
     pub fn unpack(
         &self,
         image: &Image,

@@ -1,6 +1,7 @@
 //! A layer's tree, in which every name is resolved beneath its root.
 //!
-//! Entries come by directory. The parent of the last one stays open, and most need no look-up at all.
+//! Entries come by directory. The parent of the last one stays open, and most need no look-up at
+//! all.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -118,7 +119,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Gives all directories what they shall have at the end. Returns those that no entry has named.
+    /// Gives all directories what they shall have at the end. Returns those that no entry has
+    /// named.
     pub fn finish(mut self) -> Result<BTreeSet<Vec<u8>>, Fault> {
         self.leave()?;
         // The deepest first: what is closed cannot be passed through any more.

@@ -36,8 +36,8 @@ pub struct Record {
     pub notices: Notices,
 }
 
-/// Unpacks `layer` into the empty directory `root`. On failure what is in there is to be thrown away, and
-/// so is, in any case, what is in `aside`.
+/// Unpacks `layer` into the empty directory `root`. On failure what is in there is to be thrown
+/// away, and so is, in any case, what is in `aside`.
 pub fn unpack(
     layer: &Layer,
     root: OwnedFd,

@@ -1,13 +1,13 @@
 //! Whiteouts: how a layer says that something is *not* there any more.
 //!
 //! A layer's archive has an empty file `.wh.NAME` for a name that is gone, and `.wh..wh..opq` in a
-//! directory from which everything of the layers below is gone (the OCI image specification, layer.md).
-//! overlayfs has a character device 0:0 for the one, and an extended attribute for the other (the kernel's
-//! overlayfs.rst). We write what overlayfs reads.
+//! directory from which everything of the layers below is gone (the OCI image specification,
+//! layer.md). overlayfs has a character device 0:0 for the one, and an extended attribute for the
+//! other (the kernel's overlayfs.rst). We write what overlayfs reads.
 //!
-//! Anybody may make that device since Linux 5.8. The attribute is `trusted.overlay.opaque`, which needs
-//! `CAP_SYS_ADMIN` on the host; without it is `user.overlay.opaque`, which overlayfs reads where it was
-//! mounted with `userxattr`, as it has to be in a user namespace.
+//! Anybody may make that device since Linux 5.8. The attribute is `trusted.overlay.opaque`, which
+//! needs `CAP_SYS_ADMIN` on the host; without it is `user.overlay.opaque`, which overlayfs reads
+//! where it was mounted with `userxattr`, as it has to be in a user namespace.
 
 use std::os::fd::BorrowedFd;
 
@@ -25,7 +25,8 @@ pub enum Name<'a> {
     Whiteout(&'a [u8]),
     /// Everything of the layers below is gone from this directory.
     Opaque,
-    /// Notes of AUFS to itself, which Docker once stored its layers with, and has passed over since.
+    /// Notes of AUFS to itself, which Docker once stored its layers with, and has passed over
+    /// since.
     Aufs,
 }
 

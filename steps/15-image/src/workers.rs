@@ -13,12 +13,12 @@ use crate::part::Part;
 use crate::progress::Progress;
 use crate::unpack::{Record, unpack};
 
-/// The most layers that are unpacked at the same time, each with three threads. More would only wait for
-/// the disk.
+/// The most layers that are unpacked at the same time, each with three threads. More would only
+/// wait for the disk.
 const MOST: usize = 4;
 
-/// Unpacks all of `layers` into `part`, each under its diff id. The first failure ends them all. The
-/// records come in no order.
+/// Unpacks all of `layers` into `part`, each under its diff id. The first failure ends them all.
+/// The records come in no order.
 ///
 /// # Panics
 /// If one of the threads did.

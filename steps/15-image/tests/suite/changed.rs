@@ -54,7 +54,8 @@ fn a_changed_archive_is_unpacked_or_refused() {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut changed = right.clone();
         for _ in 0..random.usize(1..6) {
-            // Fields are at the front of a block, and interesting bytes are digits, letters, `.` and `/`.
+            // Fields are at the front of a block, and interesting bytes are digits, letters, `.`
+            // and `/`.
             let at = random.usize(..changed.len());
             changed[at] = *random.choice(b"0123456789x./\0=LKS\xff ,").unwrap();
         }

@@ -1,4 +1,5 @@
-//! The store is whole whatever happens: after a kill, with two at once, with one layer in two images.
+//! The store is whole whatever happens: after a kill, with two at once, with one layer in two
+//! images.
 
 use std::fs;
 use std::path::{Path, PathBuf};
