@@ -9,7 +9,7 @@ use crate::at_once::at_once;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 11] = [
+pub const STEPS: [&str; 13] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -21,6 +21,8 @@ pub const STEPS: [&str; 11] = [
     "08-user-ns",
     "09-time-ns",
     "10-cgroup-ns",
+    "11-cgroup-cpu",
+    "12-cgroup-memory",
 ];
 
 /// Judges `program` as `step` and returns what `workshop grade` did.
