@@ -92,7 +92,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(seed_from_the_clock);
     let mut columns = Vec::new();
     for place in options.places() {
-        let _ = writeln!(io::stderr(), "Judging {} steps: {} …", steps.len(), place.name());
+        if options.format == Format::Human {
+            let _ = writeln!(io::stderr(), "Judging {} steps: {} …", steps.len(), place.name());
+        }
         let start = Instant::now();
         let mut column = match place.layout() {
             None => natively(options, &steps, &programs, seed)?,

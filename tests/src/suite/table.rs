@@ -118,20 +118,21 @@ impl Display for Table<'_> {
         writeln!(f, "\n--seed {} repeats this run.", self.seed)?;
 
         for ([step, check, message], places) in self.said(&[Status::Failed, Status::Error]) {
-            writeln!(f, "\nFAILED: {step}: {check} ({})", places.join(", "))?;
+            writeln!(f, "\nFAILED in {}: {step}: {check}", places.join(", "))?;
             for line in message.lines() {
                 writeln!(f, "  {line}")?;
             }
         }
         for ([step, check, message], places) in self.said(&[Status::Unsupported]) {
-            writeln!(f, "unsupported: {step}: {check} ({}): {message}", places.join(", "))?;
+            let places = places.join(", ");
+            writeln!(f, "unsupported in {places}: {step}: {check}: {message}")?;
         }
         for Column { place, unsupported, error, .. } in self.columns {
             if let Some(reason) = unsupported {
-                writeln!(f, "unsupported: all of {place}: {reason}")?;
+                writeln!(f, "unsupported in {place}: all: {reason}")?;
             }
             if let Some(reason) = error {
-                writeln!(f, "FAILED: all of {place}: {reason}")?;
+                writeln!(f, "FAILED in {place}: all: {reason}")?;
             }
         }
         Ok(())
