@@ -17,7 +17,8 @@ use crate::judge::groups::{Group, group_with, groups};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -222,7 +223,7 @@ pub fn not_before<'t>(
     let gate = Gate::close(trial, &place, file)?;
     let starting = trial.start().options(options).begin()?;
     let moment = Duration::from_millis(2);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
     let is_early = gate.holds_somebody(Duration::ZERO)? && starting.stirs(HOLD)?;
     drop(gate);
