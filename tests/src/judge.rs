@@ -7,6 +7,8 @@
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in.
+//! - [`disk`]: a disk of the trial's own.
+//! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
 //! - [`random`]: words and numbers that nobody can know before.
@@ -14,6 +16,8 @@
 //! - [`verdict`]: how a check ends.
 
 pub mod agent;
+pub mod disk;
+pub mod gate;
 pub mod groups;
 pub mod kernel;
 pub mod netfilter;
