@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use cgroup_cpu::CpuOptions;
+use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, with_cgroups};
+use cgroup_pids_io::PidsIoOptions;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use net_ns::NetOptions;
@@ -46,6 +48,10 @@ pub struct RunOptions {
     cgroup: CgroupOptions,
     #[command(flatten)]
     cpu: CpuOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
+    #[command(flatten)]
+    pids_io: PidsIoOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -90,6 +96,8 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
         configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
     resources::describe_cpu(&options.cpu, &mut configuration);
+    resources::describe_memory(&options.memory, &mut configuration);
+    resources::describe_pids_io(&options.pids_io, &mut configuration);
     if options.pid.init {
         configuration["annotations"][container::INIT] = "true".into();
     }
@@ -202,5 +210,19 @@ mod tests {
         assert_eq!((cpu.quota(), cpu.period()), (Some(20_000), Some(100_000)));
         let linux = spec(&["run", "/srv/alpine", "sh"]).linux().clone().unwrap();
         assert!(linux.resources().is_none());
+    }
+    #[test]
+    fn an_amount_of_memory_is_written_down_with_no_swap_beyond_it() {
+        let linux = spec(&["run", "-m", "32m", "/srv/alpine", "sh"]).linux().clone().unwrap();
+        let memory = linux.resources().clone().unwrap().memory().unwrap();
+        assert_eq!((memory.limit(), memory.swap()), (Some(32 << 20), Some(32 << 20)));
+    }
+
+    #[test]
+    fn a_number_of_processes_is_written_down() {
+        let words = ["run", "--pids-limit", "16", "/srv/alpine", "sh"];
+        let resources = spec(&words).linux().clone().unwrap().resources().clone().unwrap();
+        assert_eq!(resources.pids().clone().unwrap().limit(), 16);
+        assert!(resources.block_io().is_none());
     }
 }

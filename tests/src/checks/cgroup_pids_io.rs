@@ -104,6 +104,9 @@ pub const CHECKS: &[Check] = &[
 /// as much.
 const HOLD: Duration = Duration::from_millis(300);
 
+/// How long a limit may be late where that is not the question.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// How long writing takes, if the rate is kept.
 const WRITING: i32 = 2;
 
@@ -181,7 +184,10 @@ fn copies(trial: &Trial, word: &OsStr) -> Result<u64> {
 
 fn the_limit_is_the_groups_own(trial: &Trial) -> Held {
     let Limited { limit, group, agent: _agent } = Limited::start(trial)?;
-    let text = read(&group.directory.join("pids.max"))?;
+    let file = group.directory.join("pids.max");
+    // Whether it comes too late is the next check's affair.
+    until(MOMENT, || Ok(read(&file)?.trim() == limit.to_string()))?;
+    let text = read(&file)?;
     expect(
         text.trim() == limit.to_string(),
         &format!("pids.max of the group reads {limit}"),
@@ -277,7 +283,10 @@ fn the_bandwidth_stands_in_the_groups_file(trial: &Trial) -> Held {
         due.insert(disk.number.clone(), u64::from(number.cast_unsigned()) * bytes);
     }
     let agent = trial.start().options(&options).agent()?;
-    let rates = write_rates(&group_of(trial, &agent.command, IO)?)?;
+    let group = group_of(trial, &agent.command, IO)?;
+    // As above.
+    until(MOMENT, || Ok(write_rates(&group)? == due))?;
+    let rates = write_rates(&group)?;
     expect(rates == due, &format!("bytes a second for each disk: {due:?}"), || {
         format!("they are {rates:?}")
     })
