@@ -1,5 +1,6 @@
 //! What the kernel counts for a control group, and what it allows it, on either version.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -98,6 +99,44 @@ pub fn killed_for_memory(memory: &Group) -> Result<u64> {
     field(above.unwrap_or(&memory.directory), file, "oom_kill")
 }
 
+/// How many processes a group may have, if it is limited.
+pub fn pids_limit(pids: &Group) -> Result<Option<u64>> {
+    least(pids, "pids.max")
+}
+
+/// How many bytes a second a group may write to each disk that has a limit, by its numbers: `8:0`.
+pub fn write_limits(io: &Group) -> Result<BTreeMap<String, u64>> {
+    let file = if io.is_unified() { "io.max" } else { "blkio.throttle.write_bps_device" };
+    let mut limits = BTreeMap::new();
+    for group in io.own() {
+        let text = read(&group.join(file))?;
+        for (disk, rates) in text.lines().filter_map(|line| line.split_once(' ')) {
+            let named = rates.split(' ').find_map(|rate| rate.strip_prefix("wbps="));
+            let rate = if io.is_unified() { named.unwrap_or("max") } else { rates };
+            // `max` is no number, and no limit.
+            let Ok(rate) = rate.parse::<u64>() else { continue };
+            limits
+                .entry(disk.to_owned())
+                .and_modify(|least| *least = rate.min(*least))
+                .or_insert(rate);
+        }
+    }
+    Ok(limits)
+}
+
+/// How many bytes a group has written to a disk.
+pub fn bytes_written(io: &Group, disk: &str) -> Result<u64> {
+    let (file, name) = if io.is_unified() {
+        ("io.stat", "wbytes=")
+    } else {
+        ("blkio.throttle.io_service_bytes", "Write ")
+    };
+    let text = read(&io.directory.join(file))?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(disk)?.strip_prefix(' '));
+    let count = |line: &str| line.split_once(name)?.1.split(' ').next()?.parse().ok();
+    Ok(lines.find_map(count).unwrap_or(0))
+}
+
 /// The least of the limits in the file of this name, from the group up. `max`, and what no machine
 /// has, is no limit.
 fn least(group: &Group, file: &str) -> Result<Option<u64>> {
@@ -106,7 +145,8 @@ fn least(group: &Group, file: &str) -> Result<Option<u64>> {
     Ok(limits.into_iter().flatten().filter(|limit| *limit < 1 << 62).min())
 }
 
-fn number(file: &Path) -> Result<u64> {
+/// A file that holds one number.
+pub fn number(file: &Path) -> Result<u64> {
     let text = read(file)?;
     text.trim().parse().with_context(|| format!("{} is {text:?}", file.display()))
 }
