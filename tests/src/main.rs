@@ -22,6 +22,7 @@ mod matrix;
 mod mountinfo;
 mod plot;
 mod programs;
+mod progress;
 mod report;
 mod rootfs;
 mod sandbox;

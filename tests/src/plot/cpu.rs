@@ -19,12 +19,12 @@ use crate::judge::wait::PATIENCE;
 
 /// The limit, in CPUs.
 const LIMIT: f64 = 0.2;
-/// How long each half takes.
-const HALF: Duration = Duration::from_secs(3);
-/// How often it is looked at: once in each of the kernel's periods.
-const INTERVAL: Duration = Duration::from_millis(100);
-/// How long, and how often, it is looked at more closely.
-const CLOSE: Duration = Duration::from_millis(500);
+/// The kernel's period: how often we look.
+const PERIOD: Duration = Duration::from_millis(100);
+/// How long each half takes, in seconds.
+const HALF: u32 = 3;
+/// How many periods we look at more closely, and how often then.
+const CLOSE: u32 = 5;
 const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What the kernel had counted at some moment.
@@ -56,7 +56,7 @@ pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
     let mut agent = trial.start().agent()?;
     let accounts = Accounts::of(trial, &agent.command)?;
     agent.run.write_line("spin")?;
-    let free = sample(&accounts, HALF, INTERVAL)?;
+    let free = sample(&accounts, Duration::from_secs(HALF.into()), PERIOD)?;
     // The second loop shall have nobody to share the CPUs with.
     drop(agent.run);
     agent.command.ends_within(PATIENCE)?;
@@ -65,9 +65,9 @@ pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
     let accounts = Accounts::of(trial, &agent.command)?;
     agent.run.write_line("spin")?;
     let before = accounts.periods()?;
-    let limited = sample(&accounts, HALF, INTERVAL)?;
+    let limited = sample(&accounts, Duration::from_secs(HALF.into()), PERIOD)?;
     let after = accounts.periods()?;
-    let close = sample(&accounts, CLOSE, CLOSE_INTERVAL)?;
+    let close = sample(&accounts, PERIOD * CLOSE, CLOSE_INTERVAL)?;
     let machine = Machine::with_cgroup(accounts.version())?;
     Ok(Measured { machine, free, limited, close, periods: after - before })
 }
@@ -89,64 +89,65 @@ fn sample(
 }
 
 /// The picture of it.
-pub fn figure(measured: Measured) -> Figure {
+pub fn figure(measured: &Measured) -> Figure {
     let Measured { machine, free, limited, close, periods } = measured;
-    let half = HALF.as_secs_f64();
-    let (before, after) = (mean(&free), mean(&limited));
-    let steps = steps(&free, 0.0).chain(steps(&limited, half)).collect();
-    let limit = LIMIT * 100.0;
+    let (before, after) = (mean(free), mean(limited));
     let throttled = format!("{} of {} periods", periods.throttled, periods.all);
-    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1000.0;
-    let start = close.first().map_or(0.0, |sample| milliseconds(sample.used));
-    let point = |sample: &Sample| (milliseconds(sample.at), milliseconds(sample.used) - start);
-    let end = milliseconds(CLOSE);
     Figure {
         name: "limit-cpu",
-        title: "An endless loop meets --cpus 0.2".into(),
+        title: "An endless loop meets --cpus 0.2",
         description: format!(
             "Two curves. The first shows the CPU time that an endless loop uses in every tenth of a \
              second, in percent of one CPU: {before:.1} % on average for three seconds without a \
              limit, then {after:.1} % for three seconds with a limit of 20 %, a dashed line. In \
              {throttled} the loop was throttled. The second curve adds up the CPU time of half a \
-             second with the limit: stairs that follow a dashed line of 20 ms in every 100 ms."
+             second with the limit: stairs along a dashed line that rises by 20 ms in every 100 ms."
         ),
-        panels: vec![
-            Panel {
-                title: "CPU use, in percent of one CPU, over time in seconds".into(),
-                x: Axis { end: half * 2.0, step: 1.0 },
-                y: Axis { end: 120.0, step: 20.0 },
-                rows: 12,
-                line: steps,
-                limit: Some(Limit {
-                    from: (half, limit),
-                    to: (half * 2.0, limit),
-                    label: "limit 20 %".into(),
-                }),
-                notes: vec![
-                    Note::label((half / 2.0, 108.0), "no limit"),
-                    Note::label((half * 1.5, 108.0), "--cpus 0.2"),
-                ],
-            },
-            Panel {
-                title: "The limit close up: CPU time in ms, over time in ms".into(),
-                x: Axis { end, step: 100.0 },
-                y: Axis { end: 120.0, step: 20.0 },
-                rows: 6,
-                line: close.iter().map(point).collect(),
-                limit: Some(Limit {
-                    from: (0.0, 0.0),
-                    to: (end, end * LIMIT),
-                    label: String::new(),
-                }),
-                notes: Vec::new(),
-            },
-        ],
+        panels: vec![halves(free, limited), close_up(close)],
         caption: vec![
             format!("no limit: {before:.1} % of one CPU; --cpus 0.2: {after:.1} %"),
             format!("the loop was throttled in {throttled} of 100 ms"),
             machine.to_string(),
         ],
     }
+}
+
+/// Both halves side by side: CPU use from one look to the next.
+fn halves(free: &[Sample], limited: &[Sample]) -> Panel {
+    let (half, limit) = (f64::from(HALF), LIMIT * 100.0);
+    Panel {
+        title: "CPU use, in percent of one CPU, over time in seconds",
+        x: Axis { step: 1.0, steps: HALF * 2 },
+        y: Axis { step: 20.0, steps: 6 },
+        rows: 2,
+        line: steps(free, 0.0).chain(steps(limited, half)).collect(),
+        limit: Some(Limit { from: (half, limit), to: (half * 2.0, limit), label: None }),
+        notes: vec![
+            Note::label((half * 0.5, 108.0), "no limit"),
+            Note::label((half * 1.5, 48.0), "limit 20 %"),
+        ],
+    }
+}
+
+/// A few periods of the second half, in which the CPU time adds up.
+fn close_up(close: &[Sample]) -> Panel {
+    let start = close.first().map_or(0.0, |sample| milliseconds(sample.used));
+    let point = |sample: &Sample| (milliseconds(sample.at), milliseconds(sample.used) - start);
+    let period = Axis { step: milliseconds(PERIOD), steps: CLOSE };
+    let quota = Axis { step: milliseconds(PERIOD) * LIMIT, steps: CLOSE };
+    Panel {
+        title: "The limit close up: CPU time in ms, over time in ms",
+        x: period,
+        y: Axis { steps: CLOSE + 1, ..quota },
+        rows: 1,
+        line: close.iter().map(point).collect(),
+        limit: Some(Limit { from: (0.0, 0.0), to: (period.end(), quota.end()), label: None }),
+        notes: Vec::new(),
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 /// CPU use in percent, a step for each interval, from `start` on.

@@ -8,7 +8,7 @@ pub struct Figure {
     /// The word that names its file.
     pub name: &'static str,
     /// What it is about.
-    pub title: String,
+    pub title: &'static str,
     /// What it shows, for those who do not see it.
     pub description: String,
     /// Its curves, from the top down.
@@ -20,12 +20,12 @@ pub struct Figure {
 /// One curve over its axes.
 pub struct Panel {
     /// What the axes are, and their units.
-    pub title: String,
+    pub title: &'static str,
     /// To the right.
     pub x: Axis,
     /// Upwards.
     pub y: Axis,
-    /// How high it is, in lines of text.
+    /// How many lines of text high it is, from one number of its y axis to the next.
     pub rows: u32,
     /// The curve, from the left to the right.
     pub line: Vec<Point>,
@@ -36,12 +36,12 @@ pub struct Panel {
 }
 
 /// An axis that begins at 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Axis {
-    /// Where it ends.
-    pub end: f64,
-    /// How far it is from one number to the next.
+    /// How far it is from one number on it to the next.
     pub step: f64,
+    /// How many of these steps it has.
+    pub steps: u32,
 }
 
 /// A straight line.
@@ -51,7 +51,7 @@ pub struct Limit {
     /// Its right end.
     pub to: Point,
     /// What it is called, above its left end.
-    pub label: String,
+    pub label: Option<&'static str>,
 }
 
 /// A few words at some place.
@@ -65,29 +65,32 @@ pub struct Note {
 }
 
 impl Axis {
-    /// An axis that has room for `most`, with four to ten round numbers on it.
+    /// An axis that has room for `most`, in two to five steps between round numbers.
     pub fn up_to(most: f64) -> Axis {
         let most = most.max(f64::MIN_POSITIVE);
         let ten = 10_f64.powf(most.log10().floor());
-        let step = if most / ten < 2.0 {
-            ten / 5.0
-        } else if most / ten < 4.0 {
-            ten / 2.0
-        } else {
-            ten
+        let step = match most / ten {
+            few if few <= 2.0 => ten / 2.0,
+            some if some <= 5.0 => ten,
+            _ => ten * 2.0,
         };
-        Axis { end: (most / step).ceil() * step, step }
+        let has_room = |steps: &u32| f64::from(*steps) * step >= most;
+        Axis { step, steps: (1..5).find(has_room).unwrap_or(5) }
+    }
+
+    /// Where it ends.
+    pub fn end(self) -> f64 {
+        f64::from(self.steps) * self.step
     }
 
     /// The numbers on it.
-    pub fn ticks(self) -> impl Iterator<Item = f64> {
-        let count = (self.end / self.step + 0.5).floor();
-        (0_u32..).map(f64::from).take_while(move |n| *n <= count).map(move |n| n * self.step)
+    pub fn numbers(self) -> impl Iterator<Item = f64> {
+        (0..=self.steps).map(move |count| f64::from(count) * self.step)
     }
 
     /// Where a value lies, as a part of the axis. What lies beyond an end is shown at the end.
     pub fn part(self, value: f64) -> f64 {
-        (value / self.end).clamp(0.0, 1.0)
+        (value / self.end()).clamp(0.0, 1.0)
     }
 }
 
@@ -112,6 +115,11 @@ impl Note {
 }
 
 impl Panel {
+    /// How many lines of text high it is.
+    pub fn height(&self) -> u32 {
+        self.rows * self.y.steps
+    }
+
     /// How high the curve is at `x`, if it goes so far.
     pub fn at(&self, x: f64) -> Option<f64> {
         let next = self.line.iter().position(|point| point.0 >= x)?;
@@ -137,43 +145,38 @@ mod tests {
     use super::{Axis, Panel, short};
 
     fn numbers(axis: Axis) -> Vec<String> {
-        axis.ticks().map(short).collect()
+        axis.numbers().map(short).collect()
     }
 
     #[test]
     fn an_axis_has_room_and_round_numbers() {
-        assert_eq!(
-            numbers(Axis::up_to(1.83)),
-            ["0", "0.2", "0.4", "0.6", "0.8", "1", "1.2", "1.4", "1.6", "1.8", "2"]
-        );
-        assert_eq!(numbers(Axis::up_to(2.1)), ["0", "0.5", "1", "1.5", "2", "2.5"]);
-        assert_eq!(
-            numbers(Axis::up_to(192.0)),
-            ["0", "20", "40", "60", "80", "100", "120", "140", "160", "180", "200"]
-        );
-        assert_eq!(numbers(Axis::up_to(40.0)), ["0", "10", "20", "30", "40"]);
-        assert_eq!(numbers(Axis { end: 1.5, step: 0.5 }), ["0", "0.5", "1", "1.5"]);
+        assert_eq!(numbers(Axis::up_to(1.83)), ["0", "0.5", "1", "1.5", "2"]);
+        assert_eq!(numbers(Axis::up_to(2.1)), ["0", "1", "2", "3"]);
+        assert_eq!(numbers(Axis::up_to(176.0)), ["0", "50", "100", "150", "200"]);
+        assert_eq!(numbers(Axis::up_to(0.5)), ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
+        assert_eq!(numbers(Axis::up_to(60.0)), ["0", "20", "40", "60"]);
+        assert_eq!(numbers(Axis { step: 0.5, steps: 3 }), ["0", "0.5", "1", "1.5"]);
     }
 
     #[test]
     fn an_axis_without_anything_to_show_has_an_end() {
         let axis = Axis::up_to(0.0);
-        assert!(axis.end > 0.0 && axis.ticks().count() < 12, "{axis:?}");
+        assert!(axis.end() > 0.0, "{axis:?}");
     }
 
     #[test]
     fn what_lies_beyond_an_axis_is_shown_at_its_end() {
-        let axis = Axis { end: 120.0, step: 20.0 };
+        let axis = Axis { step: 20.0, steps: 6 };
         let parts = [-1.0, 30.0, 500.0].map(|value| short(axis.part(value)));
         assert_eq!(parts, ["0", "0.25", "1"]);
     }
 
     #[test]
     fn a_curve_is_straight_from_point_to_point_and_ends_at_its_last() {
-        let axis = Axis { end: 10.0, step: 1.0 };
+        let axis = Axis { step: 1.0, steps: 10 };
         let line = vec![(1.0, 0.0), (3.0, 4.0), (3.0, 1.0), (5.0, 1.0)];
         let (limit, notes) = (None, Vec::new());
-        let panel = Panel { title: String::new(), x: axis, y: axis, rows: 5, line, limit, notes };
+        let panel = Panel { title: "", x: axis, y: axis, rows: 5, line, limit, notes };
         let heights = [2.0, 3.0, 4.0, 5.1].map(|x| panel.at(x));
         assert_eq!(heights, [Some(2.0), Some(4.0), Some(1.0), None]);
     }

@@ -27,12 +27,17 @@ impl Machine {
         let cpus = sysconf(SysconfVar::_NPROCESSORS_ONLN).context("sysconf")?;
         Ok(Machine { kernel, cgroup: version, cpus: cpus.context("count the CPUs")? })
     }
+
+    /// One that there may be somewhere.
+    #[cfg(test)]
+    pub fn example() -> Machine {
+        Machine { kernel: "6.12.48".into(), cgroup: 2, cpus: 4 }
+    }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Machine { kernel, cgroup, cpus } = self;
-        let plural = if *cpus == 1 { "" } else { "s" };
-        write!(f, "measured on Linux {kernel}, cgroup version {cgroup}, {cpus} CPU{plural}")
+        write!(f, "measured on Linux {kernel}, cgroup version {cgroup}, CPUs: {cpus}")
     }
 }

@@ -80,7 +80,7 @@ fn sample(agent: &mut Agent, accounts: &Accounts) -> Result<Vec<Sample>, Broken>
 }
 
 /// The picture of it.
-pub fn figure(measured: Measured) -> Figure {
+pub fn figure(measured: &Measured) -> Figure {
     let Measured { machine, samples, status } = measured;
     let point = |sample: &Sample| (sample.at.as_secs_f64(), mebibytes(sample.bytes));
     let last = samples.last().map_or(0.0, |sample| sample.at.as_secs_f64());
@@ -89,26 +89,28 @@ pub fn figure(measured: Measured) -> Figure {
     let kill = samples.iter().find(|sample| sample.kills > 0);
     let kill = kill.map_or(last, |sample| sample.at.as_secs_f64());
     let kills = samples.last().map_or(0, |sample| sample.kills);
+    let left = samples.last().map_or(0.0, |sample| mebibytes(sample.bytes));
     let most = samples.iter().map(|sample| mebibytes(sample.bytes)).fold(0.0, f64::max);
     Figure {
         name: "limit-memory",
-        title: "A growing program meets --memory 32m".into(),
+        title: "A growing program meets --memory 32m",
         description: format!(
             "A curve of the memory that a container has, in MiB. Its program takes one MiB more \
-             twenty times a second, and the curve rises evenly up to the limit of 32 MiB, a dashed \
-             line. There, after {kill:.1} seconds, the kernel kills the program, and the curve falls \
-             to nearly nothing. Processes killed: {kills}. Exit status of the step: {status}."
+             twenty times a second, and the curve rises towards the limit of 32 MiB, a dashed line. \
+             The most that was seen is {most:.1} MiB. After {kill:.1} seconds the kernel kills the \
+             program, and in the end the container has {left:.1} MiB. Processes killed: {kills}. \
+             Exit status of the step: {status}."
         ),
         panels: vec![Panel {
-            title: "Memory in MiB, over time in seconds".into(),
+            title: "Memory in MiB, over time in seconds",
             limit: Some(Limit {
                 from: (0.0, limit),
-                to: (x.end, limit),
-                label: "limit 32 MiB".into(),
+                to: (x.end(), limit),
+                label: Some("limit 32 MiB"),
             }),
             x,
-            y: Axis { end: 40.0, step: 8.0 },
-            rows: 10,
+            y: Axis { step: 8.0, steps: 5 },
+            rows: 2,
             line: samples.iter().map(point).collect(),
             notes: vec![Note::event((kill, limit), "OOM kill")],
         }],

@@ -20,7 +20,7 @@ const LIMIT: u32 = 16;
 const PAUSE: u32 = 100;
 /// How long it is looked at, and how often.
 const LENGTH: Duration = Duration::from_millis(1500);
-const INTERVAL: Duration = Duration::from_millis(20);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the kernel had counted at some moment.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
 }
 
 /// The picture of it.
-pub fn figure(measured: Measured) -> Figure {
+pub fn figure(measured: &Measured) -> Figure {
     let Measured { machine, samples } = measured;
     let curve = |value: fn(&Sample) -> u32| {
         samples.iter().map(move |sample| (sample.at.as_secs_f64(), f64::from(value(sample))))
@@ -71,36 +71,35 @@ pub fn figure(measured: Measured) -> Figure {
     let reached = samples.iter().find(|sample| sample.processes == most);
     let reached = reached.map_or(0.0, |sample| sample.at.as_secs_f64());
     let (end, limit) = (LENGTH.as_secs_f64(), f64::from(LIMIT));
-    let x = Axis { end, step: 0.5 };
+    let x = Axis::up_to(end);
     Figure {
         name: "limit-pids",
-        title: "A fork bomb meets --pids-limit 16".into(),
+        title: "A fork bomb meets --pids-limit 16",
         description: format!(
-            "Two curves over {end} seconds. The first is the number of processes in a container: it \
-             doubles every tenth of a second, reaches {most} after {reached:.1} seconds and stays \
-             there; the limit of 16 is a dashed line. The second is the number of forks that the \
-             kernel has refused: nothing at first, and from then on more and more, {refused} in the \
-             end."
+            "Two curves over {end} seconds. The first is the number of processes in a container, in \
+             which every process forks each tenth of a second: it rises to {most}, for the first time \
+             after {reached:.1} seconds, and the limit of 16 is a dashed line. The second adds up the \
+             forks that the kernel refused: {refused} in the end."
         ),
         panels: vec![
             Panel {
-                title: "Processes, over time in seconds".into(),
+                title: "Processes, over time in seconds",
                 x,
-                y: Axis { end: 20.0, step: 4.0 },
-                rows: 10,
+                y: Axis { step: 4.0, steps: 5 },
+                rows: 2,
                 line: curve(|sample| sample.processes).collect(),
                 limit: Some(Limit {
                     from: (0.0, limit),
                     to: (end, limit),
-                    label: "limit 16".into(),
+                    label: Some("limit 16"),
                 }),
                 notes: Vec::new(),
             },
             Panel {
-                title: "Forks refused, over time in seconds".into(),
+                title: "Forks refused, over time in seconds",
                 x,
                 y: Axis::up_to(f64::from(refused)),
-                rows: 5,
+                rows: 2,
                 line: curve(|sample| sample.refused).collect(),
                 limit: None,
                 notes: Vec::new(),

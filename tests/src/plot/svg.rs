@@ -21,19 +21,20 @@ const EVENT: &str = "#d9534f";
 
 /// Draws the figure.
 pub fn draw(figure: &Figure) -> String {
-    let mut body = vec![text((0.0, LINE - 4.0), "font-weight=\"bold\"", &figure.title)];
-    let mut top = LINE * 1.4;
+    let mut body = vec![text((0.0, LINE - 4.0), "font-weight=\"bold\"", figure.title)];
+    let mut bottom = LINE;
     for panel in &figure.panels {
-        let place = Place { panel, top: top + LINE };
+        let place = Place { panel, top: bottom + LINE * 2.0 };
         body.extend(place.draw());
-        top = place.bottom() + LINE * 1.6;
+        bottom = place.bottom() + LINE;
     }
+    bottom += LINE / 2.0;
     for line in &figure.caption {
-        top += LINE;
-        body.push(text((0.0, top - 12.0), "", line));
+        bottom += LINE;
+        body.push(text((0.0, bottom), "", line));
     }
-    let (name, height) = (figure.name, short(top));
-    let (title, description) = (escape(&figure.title), escape(&figure.description));
+    let (name, height) = (figure.name, short(bottom + LINE / 2.0));
+    let (title, description) = (escape(figure.title), escape(&figure.description));
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"{name}-title {name}-text\" font-family=\"system-ui, sans-serif\" \
@@ -54,7 +55,7 @@ struct Place<'f> {
 
 impl Place<'_> {
     fn draw(&self) -> Vec<String> {
-        let title = text((0.0, self.top - 10.0), "font-size=\"13\"", &self.panel.title);
+        let title = text((0.0, self.top - 13.0), "font-size=\"14\"", self.panel.title);
         let mut elements = vec![title];
         elements.extend(self.axes());
         elements.extend(self.curve());
@@ -65,7 +66,7 @@ impl Place<'_> {
 
     /// Where its y axis begins.
     fn bottom(&self) -> f64 {
-        self.top + f64::from(self.panel.rows) * ROW
+        self.top + f64::from(self.panel.height()) * ROW
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -83,7 +84,7 @@ impl Place<'_> {
     fn axes(&self) -> Vec<String> {
         let (left, right, bottom) = (short(LEFT), short(WIDTH - RIGHT), short(self.bottom()));
         let mut elements = Vec::new();
-        for value in self.panel.y.ticks() {
+        for value in self.panel.y.numbers() {
             let y = self.y(value);
             let opacity = if value > 0.0 { "0.2" } else { "1" };
             elements.push(format!(
@@ -92,7 +93,7 @@ impl Place<'_> {
             ));
             elements.push(text((LEFT - 6.0, y + 5.0), "text-anchor=\"end\"", &short(value)));
         }
-        for value in self.panel.x.ticks() {
+        for value in self.panel.x.numbers() {
             let x = self.x(value);
             elements.push(format!("<path d=\"M{x:.1} {bottom}v5\" stroke=\"currentColor\"/>"));
             let place = (x, self.bottom() + LINE);
@@ -121,14 +122,12 @@ impl Place<'_> {
 
     fn limit(&self, limit: &Limit) -> Vec<String> {
         let (from, to) = (self.point(limit.from), self.point(limit.to));
-        let label = (self.x(limit.from.0) + 6.0, self.y(limit.from.1) - 7.0);
-        vec![
-            format!(
-                "<polyline points=\"{from} {to}\" stroke=\"currentColor\" stroke-width=\"1.5\" \
-                 stroke-dasharray=\"7 4\"/>"
-            ),
-            text(label, "", &limit.label),
-        ]
+        let place = (self.x(limit.from.0) + 6.0, self.y(limit.from.1) - 7.0);
+        let line = format!(
+            "<polyline points=\"{from} {to}\" stroke=\"currentColor\" stroke-width=\"1.5\" \
+             stroke-dasharray=\"7 4\"/>"
+        );
+        [line].into_iter().chain(limit.label.map(|label| text(place, "", label))).collect()
     }
 
     fn note(&self, note: &Note) -> Vec<String> {
@@ -141,7 +140,7 @@ impl Place<'_> {
                 "<path d=\"M{x:.1} {y:.1}m-6 -6l12 12m0 -12l-12 12\" stroke=\"{EVENT}\" \
                  stroke-width=\"3\"/>"
             ),
-            text((x + 8.0, y - 8.0), "text-anchor=\"end\"", note.text),
+            text((x - 6.0, y - 8.0), "text-anchor=\"end\"", note.text),
         ]
     }
 }

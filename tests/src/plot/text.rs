@@ -14,7 +14,7 @@ const CROSS: &str = "✕";
 
 /// Draws the figure.
 pub fn draw(figure: &Figure) -> String {
-    let mut lines = vec![figure.title.clone()];
+    let mut lines = vec![figure.title.to_owned()];
     for panel in &figure.panels {
         lines.push(format!("\n  {}", panel.title));
         lines.extend(draw_panel(panel));
@@ -28,9 +28,9 @@ fn draw_panel(panel: &Panel) -> Vec<String> {
     let labels = panel.notes.iter().filter(|note| !note.is_event);
     let labels = along(labels.map(|note| (panel.x.part(note.at.0), note.text.to_owned())));
     let mut lines = Vec::from_iter(Some(labels).filter(|line| !line.is_empty()));
-    lines.extend((1..=panel.rows).rev().map(|number| Row::of(panel, number).draw()));
+    lines.extend((1..=panel.height()).rev().map(|number| Row::of(panel, number).draw()));
     lines.push(format!("{:>LEFT$} └{}", 0, "─".repeat(COLUMNS.into())));
-    lines.push(along(panel.x.ticks().map(|value| (panel.x.part(value), short(value)))));
+    lines.push(along(panel.x.numbers().map(|value| (panel.x.part(value), short(value)))));
     lines
 }
 
@@ -56,7 +56,7 @@ struct Row<'f> {
 impl Row<'_> {
     /// The row of this number, counted upwards from 1.
     fn of(panel: &Panel, number: u32) -> Row<'_> {
-        let height = |rows: u32| panel.y.end * f64::from(rows) / f64::from(panel.rows);
+        let height = |rows: u32| panel.y.end() * f64::from(rows) / f64::from(panel.height());
         Row { panel, low: height(number - 1), high: height(number) }
     }
 
@@ -68,15 +68,15 @@ impl Row<'_> {
     }
 
     fn draw(&self) -> String {
-        let number = self.panel.y.ticks().find(|value| self.has(*value)).map(short);
+        let number = self.panel.y.numbers().find(|value| self.has(*value)).map(short);
         let cells: String = (0..COLUMNS).map(|column| self.cell(column)).collect();
         let label = self.panel.limit.as_ref().filter(|limit| self.has(limit.to.1));
-        let label = label.map(|limit| limit.label.as_str()).unwrap_or_default();
+        let label = label.and_then(|limit| limit.label).unwrap_or_default();
         format!("{:>LEFT$} │{cells} {label}", number.unwrap_or_default()).trim_end().to_owned()
     }
 
     fn cell(&self, column: u8) -> &'static str {
-        let position = |column: f64| self.panel.x.end * column / f64::from(COLUMNS);
+        let position = |column: f64| self.panel.x.end() * column / f64::from(COLUMNS);
         let (left, right) = (position(f64::from(column)), position(f64::from(column) + 1.0));
         let middle = f64::midpoint(left, right);
         let happened = |note: &Note| {
