@@ -36,6 +36,8 @@
 //! | `spin` | uses the CPU for ever | |
 //! | `grow N` | takes N bytes more of memory, and uses them | `ok` or `errno N` |
 //! | `breed N` | forks every N milliseconds, for ever, and so does every child | |
+//! | `bomb` | forks until the kernel refuses it, and so does every process that comes of it; they stay | `ok` |
+//! | `store N` | writes N bytes to standard error, in pieces that a disk takes without the page cache | `ok` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -215,6 +217,8 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         },
         "grow" => grow(number(rest)?),
         "breed" => breed(number(rest)?),
+        "bomb" => Ok(bomb()),
+        "store" => store(number(rest)?),
         "listen" => listen(rest),
         "accept" => accept(),
         "connect" => {
@@ -323,6 +327,39 @@ fn breed(milliseconds: c_int) -> ! {
         fork();
         sleep(Duration::from_millis(milliseconds.unsigned_abs().into()));
     }
+}
+
+/// A fork bomb: whoever is born forks as well. Each one rests when it is refused; one that does not
+/// would keep the judge from its work, and show nothing more.
+fn bomb() -> String {
+    let mut is_first = true;
+    loop {
+        match fork() {
+            -1 if is_first => return String::new(),
+            -1 => loop {
+                pause();
+            },
+            0 => is_first = false,
+            _ => {}
+        }
+    }
+}
+
+/// Memory that begins where a page does: `O_DIRECT` asks for it (open(2)).
+#[repr(C, align(4096))]
+struct Page([u8; 1 << 16]);
+
+fn store(count: c_int) -> io::Result<String> {
+    let page = Box::new(Page([0x5a; 1 << 16]));
+    let mut left = usize::try_from(count).unwrap_or(0);
+    while left > 0 {
+        let length = left.min(page.0.len());
+        // SAFETY: `page` has at least this length, and lives until the call has returned.
+        let written = unsafe { write(2, page.0.as_ptr().cast(), length) };
+        let Ok(written) = usize::try_from(written) else { return Err(io::Error::last_os_error()) };
+        left -= written;
+    }
+    Ok(String::new())
 }
 
 fn hostname() -> io::Result<String> {

@@ -4,6 +4,7 @@
 //! is said in [`crate::steps`].
 
 mod cgroup_ns;
+mod cgroup_pids_io;
 mod chroot;
 mod fork_exec;
 mod ipc_ns;
@@ -46,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         user_ns::CHECKS,
         time_ns::CHECKS,
         cgroup_ns::CHECKS,
+        cgroup_pids_io::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -7,6 +7,9 @@
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in; [`accounts`]: what is counted there.
+//! - [`groups`]: which control groups a process is in.
+//! - [`disk`]: a disk of the trial's own.
+//! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
 //! - [`random`]: words and numbers that nobody can know before.
@@ -15,6 +18,8 @@
 
 pub mod accounts;
 pub mod agent;
+pub mod disk;
+pub mod gate;
 pub mod groups;
 pub mod kernel;
 pub mod netfilter;

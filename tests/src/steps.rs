@@ -98,6 +98,7 @@ const KEPT: &[&str] = &[
     "user-ns/an-ordinary-user-can-run-it",
     "time-ns/both-clocks-start-at-the-uptime",
     "cgroup-ns/the-group-is-removed",
+    "cgroup-pids-io/a-fork-bomb-stops-at-the-limit",
 ];
 
 /// All steps, in their order.
@@ -271,6 +272,25 @@ pub static STEPS: &[Step] = &[
             ("cgroup-ns/impossible-parent-is-125", 3),
             ("cgroup-ns/the-group-is-removed", 6),
             ("cgroup-ns/a-killed-steps-group-is-removed-by-the-next", 5),
+        ],
+    },
+    Step {
+        number: 13,
+        slug: "cgroup-pids-io",
+        about: include_str!("../../steps/13-cgroup-pids-io/step.toml"),
+        own: &[
+            ("cgroup-pids-io/a-fork-bomb-stops-at-the-limit", 9),
+            ("cgroup-pids-io/just-as-many-as-asked-for", 7),
+            ("cgroup-pids-io/the-limit-is-the-groups-own", 6),
+            ("cgroup-pids-io/the-limit-comes-before-the-command", 5),
+            ("cgroup-pids-io/without-the-options-there-is-no-limit", 3),
+            ("cgroup-pids-io/others-can-still-fork", 5),
+            ("cgroup-pids-io/nothing-is-left-of-a-fork-bomb", 5),
+            ("cgroup-pids-io/impossible-number-is-125", 3),
+            ("cgroup-pids-io/the-bandwidth-stands-in-the-groups-file", 6),
+            ("cgroup-pids-io/writes-take-their-time", 5),
+            ("cgroup-pids-io/impossible-bandwidth-is-125", 3),
+            ("cgroup-pids-io/a-limit-that-cannot-be-set-is-125", 3),
         ],
     },
 ];
