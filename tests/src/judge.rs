@@ -7,7 +7,6 @@
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in; [`accounts`]: what is counted there.
-//! - [`groups`]: which control groups a process is in.
 //! - [`disk`]: a disk of the trial's own.
 //! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
