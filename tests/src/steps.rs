@@ -98,6 +98,8 @@ const KEPT: &[&str] = &[
     "user-ns/an-ordinary-user-can-run-it",
     "time-ns/both-clocks-start-at-the-uptime",
     "cgroup-ns/the-group-is-removed",
+    "cgroup-cpu/the-group-has-the-limit",
+    "cgroup-memory/over-the-limit-it-is-killed",
     "cgroup-pids-io/a-fork-bomb-stops-at-the-limit",
 ];
 
@@ -272,6 +274,36 @@ pub static STEPS: &[Step] = &[
             ("cgroup-ns/impossible-parent-is-125", 3),
             ("cgroup-ns/the-group-is-removed", 6),
             ("cgroup-ns/a-killed-steps-group-is-removed-by-the-next", 5),
+        ],
+    },
+    Step {
+        number: 11,
+        slug: "cgroup-cpu",
+        about: include_str!("../../steps/11-cgroup-cpu/step.toml"),
+        own: &[
+            ("cgroup-cpu/the-group-has-the-limit", 14),
+            ("cgroup-cpu/the-use-stays-below-it", 18),
+            ("cgroup-cpu/only-this-container-is-limited", 8),
+            ("cgroup-cpu/the-limit-comes-before-the-command", 8),
+            ("cgroup-cpu/impossible-number-is-125", 6),
+            ("cgroup-cpu/a-limit-that-cannot-be-set-is-125", 6),
+        ],
+    },
+    Step {
+        number: 12,
+        slug: "cgroup-memory",
+        about: include_str!("../../steps/12-cgroup-memory/step.toml"),
+        own: &[
+            ("cgroup-memory/over-the-limit-it-is-killed", 14),
+            ("cgroup-memory/under-the-limit-it-works", 8),
+            ("cgroup-memory/the-whole-group-counts", 8),
+            ("cgroup-memory/nothing-goes-to-the-swap", 6),
+            ("cgroup-memory/the-limit-comes-before-the-command", 6),
+            ("cgroup-memory/only-this-container-is-limited", 5),
+            ("cgroup-memory/the-host-does-not-notice", 4),
+            ("cgroup-memory/units-are-powers-of-1024", 3),
+            ("cgroup-memory/impossible-size-is-125", 3),
+            ("cgroup-memory/a-limit-that-cannot-be-set-is-125", 3),
         ],
     },
     Step {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cgroup_cpu::CpuOptions;
+use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, own_cgroup_view, with_cgroups};
 use cgroup_pids_io::PidsIoOptions;
 use clap::Parser;
@@ -38,6 +39,8 @@ struct Options {
     #[command(flatten)]
     cpu: CpuOptions,
     #[command(flatten)]
+    memory: MemoryOptions,
+    #[command(flatten)]
     pids_io: PidsIoOptions,
     /// The directory that becomes the command's root
     rootfs: PathBuf,
@@ -61,6 +64,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     group = options.cgroup.group()?;
     group.add(child.pid())?;
     options.cpu.limit(&group)?;
+    options.memory.limit(&group)?;
     options.pids_io.limit(&group)?;
     wait(&child.release()?)
 }

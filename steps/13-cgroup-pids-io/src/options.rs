@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
+use cgroup_memory::options::size;
 use cgroup_ns::Group;
 use oci_spec::runtime::{LinuxThrottleDevice, LinuxThrottleDeviceBuilder};
 
@@ -51,20 +52,12 @@ fn write_bps(text: &str) -> anyhow::Result<LinuxThrottleDevice> {
     Ok(LinuxThrottleDeviceBuilder::default().major(major).minor(minor).rate(rate).build()?)
 }
 
-/// Bytes a second. As with Docker a kilobyte is 1024 bytes, and its `b` may be left out.
+/// Bytes a second. Docker writes the units of a rate with two letters, and takes those with one.
 fn rate_of(text: &str) -> anyhow::Result<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        _ => bail!("the rate '{text}' is no whole number of b, kb, mb or gb"),
-    };
-    let number: u64 =
-        number.parse().map_err(|_| anyhow!("the rate '{text}' is no whole number of bytes"))?;
-    let rate = number.checked_mul(factor).context("the rate has more than 64 bits")?;
+    let lower = text.to_ascii_lowercase();
+    let has_two = ["kb", "mb", "gb"].iter().any(|unit| lower.ends_with(unit));
+    let rate = size(&lower[..lower.len() - usize::from(has_two)])
+        .map_err(|error| anyhow!("the rate '{text}': {error}"))?;
     // Version 1 would take 0, and lift the limit.
     if rate == 0 {
         bail!("with a rate of 0 nothing could ever be written");

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
 
 use super::Check;
+use super::cgroup_cpu::{is_refused_without_a_group, not_before};
 use super::fork_exec::{has_status, refuses};
+use crate::judge::account::{bytes_written, number, pids_limit, write_limits};
 use crate::judge::agent::Agent;
 use crate::judge::disk::{Disk, OwnDisk};
-use crate::judge::gate::Gate;
-use crate::judge::groups::{Group, groups};
+use crate::judge::groups::{Group, group_with, groups, read};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
@@ -100,11 +99,10 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// Longer than this we do not wait for a command that runs too early; one that does not is late by
-/// as much.
-const HOLD: Duration = Duration::from_millis(300);
+/// How long a limit may be late where that is not the question.
+const MOMENT: Duration = Duration::from_secs(1);
 
-/// How long writing takes, if the rate is kept.
+/// How many seconds writing takes, if the rate is kept.
 const WRITING: i32 = 2;
 
 /// A container with a limit on processes.
@@ -116,11 +114,12 @@ struct Limited<'t> {
 
 impl<'t> Limited<'t> {
     fn start(trial: &'t Trial) -> Result<Limited<'t>, Broken> {
-        has_controller(trial, PIDS)?;
-        let limit = trial.number(12..40);
+        // Without the controller nothing can be judged.
+        group_with(trial, &Process::host(trial.host)?, "pids")?;
+        let limit = some_limit(trial);
         let agent = trial.start().options(["--pids-limit", &limit.to_string()]).agent()?;
-        let group = group_of(trial, &agent.command, PIDS)?;
-        Ok(Limited { agent, limit: u64::from(limit.cast_unsigned()), group })
+        let group = group_with(trial, &agent.command, "pids")?;
+        Ok(Limited { agent, limit, group })
     }
 
     /// One that is full.
@@ -130,28 +129,32 @@ impl<'t> Limited<'t> {
         Ok(limited)
     }
 
-    fn number(&self, file: &str) -> Result<u64> {
-        let text = read(&self.group.directory.join(file))?;
-        text.trim().parse().with_context(|| format!("{file} is {text:?}"))
+    /// The group that has the limit, which may be one around the command's own.
+    fn directory(&self) -> PathBuf {
+        let has_limit = |group: &&Path| {
+            read(&group.join("pids.max")).is_ok_and(|text| text.trim() == self.limit.to_string())
+        };
+        self.group.own().find(has_limit).unwrap_or(&self.group.directory).to_owned()
     }
 }
 
-/// A controller, by its names in version 2 and in version 1.
-type Controller = [&'static str; 2];
-const PIDS: Controller = ["pids", "pids"];
-const IO: Controller = ["io", "blkio"];
+/// Room for a program that needs some processes of its own on the way, and less than the sandbox has.
+fn some_limit(trial: &Trial) -> u64 {
+    u64::from(trial.number(12..40).cast_unsigned())
+}
 
 fn a_fork_bomb_stops_at_the_limit(trial: &Trial) -> Held {
     let bombed = Limited::bombed(trial)?;
-    let events = read(&bombed.group.directory.join("pids.events"))?;
+    let directory = bombed.directory();
+    let events = read(&directory.join("pids.events"))?;
     let refused = events.lines().any(|line| line.starts_with("max ") && line != "max 0");
     expect(refused, "pids.events of the container's group counts the refused forks", || {
         format!("it reads {events:?}")
     })?;
     // Before Linux 6.1 the group does not remember how many there were.
-    let has_peak = bombed.group.directory.join("pids.peak").exists();
+    let has_peak = directory.join("pids.peak").exists();
     let file = if has_peak { "pids.peak" } else { "pids.current" };
-    let most = bombed.number(file)?;
+    let most = number(&directory.join(file))?;
     expect(most <= bombed.limit, &format!("at most {} processes", bombed.limit), || {
         format!("{file} of the container's group reads {most}")
     })
@@ -181,75 +184,69 @@ fn copies(trial: &Trial, word: &OsStr) -> Result<u64> {
 
 fn the_limit_is_the_groups_own(trial: &Trial) -> Held {
     let Limited { limit, group, agent: _agent } = Limited::start(trial)?;
-    let text = read(&group.directory.join("pids.max"))?;
+    // Whether it comes too late is the next check's affair.
+    until(MOMENT, || Ok(pids_limit(&group)? == Some(limit)))?;
+    let found = pids_limit(&group)?;
     expect(
-        text.trim() == limit.to_string(),
-        &format!("pids.max of the group reads {limit}"),
-        || format!("it reads {:?}", text.trim()),
+        found == Some(limit),
+        &format!("pids.max of the container's group reads {limit}"),
+        || found.map_or("it has no limit".into(), |found| format!("it reads {found}")),
     )?;
-    let above = group.directory.ancestors().skip(1);
-    for group in above.take_while(|directory| directory.starts_with(&group.top)) {
-        // The root of the hierarchy has no such file.
-        let text = read(&group.join("pids.max")).unwrap_or_default();
-        expect(text.trim() != limit.to_string(), "no group above it has this limit", || {
-            format!("pids.max of {} reads {text:?}", group.display())
+    let hosts = group_with(trial, &trial.start().agent_on_the_host()?.command, "pids")?;
+    for directory in [&group.top, &hosts.directory] {
+        // The root of all groups has no such file.
+        let text = read(&directory.join("pids.max")).unwrap_or_default();
+        expect(text.trim() != limit.to_string(), "no group of the host's has this limit", || {
+            format!("pids.max of {} reads {text:?}", directory.display())
         })?;
     }
     Ok(())
 }
 
 fn the_limit_comes_before_the_command(trial: &Trial) -> Held {
-    has_controller(trial, PIDS)?;
-    let place = group_of(trial, &Process::host(trial.host)?, PIDS)?.top;
-    let gate = Gate::close(trial, &place, "pids.max")?;
-    let limit = trial.number(12..40).to_string();
-    let starting = trial.start().options(["--pids-limit", &limit]).begin()?;
-    let moment = Duration::from_millis(2);
-    let deadline = Instant::now() + PATIENCE;
-    while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
-    let is_early = gate.holds_somebody(Duration::ZERO)? && starting.stirs(HOLD)?;
-    drop(gate);
-    let agent = starting.ready()?;
-    expect(!is_early, "the command does not run before pids.max is written", || {
-        "it ran while whoever opened pids.max was held".into()
-    })?;
-    let text = read(&group_of(trial, &agent.command, PIDS)?.directory.join("pids.max"))?;
-    expect(text.trim() == limit, &format!("pids.max reads {limit} when the command runs"), || {
-        format!("it reads {:?}", text.trim())
+    let limit = some_limit(trial);
+    let options = ["--pids-limit", &limit.to_string()];
+    let agent = not_before(trial, options, "pids", "pids.max")?;
+    let found = pids_limit(&group_with(trial, &agent.command, "pids")?)?;
+    expect(found == Some(limit), &format!("pids.max reads {limit} when the command runs"), || {
+        format!("the limit is {found:?}")
     })
 }
 
 fn without_the_options_there_is_no_limit(trial: &Trial) -> Held {
     // Who does not know the option never sets a limit.
-    the_limit_is_the_groups_own(trial)?;
-    let agent = trial.start().agent()?;
-    let text = read(&group_of(trial, &agent.command, PIDS)?.directory.join("pids.max"))?;
-    expect(text.trim() == "max", "pids.max of the group reads max", || {
-        format!("it reads {text:?}")
+    let Limited { limit, group, agent: _agent } = Limited::start(trial)?;
+    until(MOMENT, || Ok(pids_limit(&group)?.is_some()))?;
+    let found = pids_limit(&group)?;
+    expect(found.is_some(), &format!("with `--pids-limit {limit}` there is a limit"), || {
+        "there is none".into()
     })?;
-    if has_controller(trial, IO).is_ok() {
-        let rates = write_rates(&group_of(trial, &agent.command, IO)?)?;
-        expect(rates.is_empty(), "no disk has a limit", || format!("it has {rates:?}"))?;
+    let agent = trial.start().agent()?;
+    let found = pids_limit(&group_with(trial, &agent.command, "pids")?)?;
+    expect(found.is_none(), "pids.max of the group reads max", || format!("it reads {found:?}"))?;
+    match io_group(trial, &agent.command) {
+        Err(Broken::Unsupported(_)) => Ok(()),
+        group => {
+            let limits = write_limits(&group?)?;
+            expect(limits.is_empty(), "no disk has a limit", || format!("they are {limits:?}"))
+        }
     }
-    Ok(())
 }
 
 fn others_can_still_fork(trial: &Trial) -> Held {
     let _bombed = Limited::bombed(trial)?;
-    let mut host = trial.start().agent_on_the_host()?;
-    host.must("orphan")?;
-    let mut other = Limited::start(trial)?;
-    other.agent.must("orphan").map(drop)
+    trial.start().agent_on_the_host()?.must("orphan")?;
+    Limited::start(trial)?.agent.must("orphan").map(drop)
 }
 
 fn nothing_is_left_of_a_fork_bomb(trial: &Trial) -> Held {
-    let Limited { agent, group, .. } = Limited::bombed(trial)?;
-    let word = word_of(&agent)?;
-    has_status(&agent.exit(0)?, &[0], "a command that exits with 0")?;
+    let bombed = Limited::bombed(trial)?;
+    let (directory, word) = (bombed.directory(), word_of(&bombed.agent)?);
+    has_status(&bombed.agent.exit(0)?, &[0], "a command that exits with 0")?;
     let left = copies(trial, &word)?;
     expect(left == 0, "no process is left", || format!("there are {left}"))?;
-    expect(!group.directory.exists(), "the group is gone when the step has ended", || {
-        format!("{} is there", group.directory.display())
+    expect(!directory.exists(), "the group is gone when the step has ended", || {
+        format!("{} is there", directory.display())
     })
 }
 
@@ -264,7 +261,7 @@ fn impossible_number_is_125(trial: &Trial) -> Held {
 
 fn is_refused(trial: &Trial, option: &str) -> Held {
     let ending = trial.start().options([option]).command([trial.inside("probe")]).finish()?;
-    refuses(&ending, option)
+    refuses(&ending, &format!("`{option}`"))
 }
 
 fn the_bandwidth_stands_in_the_groups_file(trial: &Trial) -> Held {
@@ -277,9 +274,12 @@ fn the_bandwidth_stands_in_the_groups_file(trial: &Trial) -> Held {
         due.insert(disk.number.clone(), u64::from(number.cast_unsigned()) * bytes);
     }
     let agent = trial.start().options(&options).agent()?;
-    let rates = write_rates(&group_of(trial, &agent.command, IO)?)?;
-    expect(rates == due, &format!("bytes a second for each disk: {due:?}"), || {
-        format!("they are {rates:?}")
+    let group = io_group(trial, &agent.command)?;
+    // As with the processes.
+    until(MOMENT, || Ok(write_limits(&group)? == due))?;
+    let limits = write_limits(&group)?;
+    expect(limits == due, &format!("bytes a second for each disk: {due:?}"), || {
+        format!("they are {limits:?}")
     })
 }
 
@@ -291,7 +291,7 @@ struct Disks {
 
 impl Disks {
     fn find(trial: &Trial) -> Result<Disks, Broken> {
-        has_controller(trial, IO)?;
+        io_group(trial, &Process::host(trial.host)?)?;
         let hosts = Disk::of_the_host()?;
         let own = match OwnDisk::make() {
             Err(Broken::Unsupported(_)) if hosts.is_some() => None,
@@ -303,10 +303,21 @@ impl Disks {
     fn all(&self) -> impl Iterator<Item = &Disk> {
         self.own.iter().map(|own| &own.disk).chain(&self.hosts)
     }
+
+    /// The device node of one.
+    fn node(&self) -> Result<String> {
+        Ok(self.all().next().context("there is a disk")?.node.display().to_string())
+    }
+}
+
+/// The group of a process in the hierarchy that limits the writes, under either of its names.
+fn io_group(trial: &Trial, process: &Process) -> Result<Group, Broken> {
+    let is_unified = groups(trial, process)?.values().any(Group::is_unified);
+    group_with(trial, process, if is_unified { "io" } else { "blkio" })
 }
 
 fn writes_take_their_time(trial: &Trial) -> Held {
-    has_controller(trial, IO)?;
+    io_group(trial, &Process::host(trial.host)?)?;
     let own = OwnDisk::make()?;
     let rate = trial.number(1 << 10..4 << 10);
     let option = format!("--device-write-bps={}:{rate}kb", own.disk.node.display());
@@ -317,8 +328,7 @@ fn writes_take_their_time(trial: &Trial) -> Held {
     let begun = Instant::now();
     agent.must(&format!("store {bytes}"))?;
     let took = begun.elapsed();
-    let group = group_of(trial, &agent.command, IO)?;
-    let written = bytes_written(&group, &own.disk.number)?;
+    let written = bytes_written(&io_group(trial, &agent.command)?, &own.disk.number)?;
     expect(
         written >= u64::from(bytes.cast_unsigned()),
         "the group's account has the bytes",
@@ -331,15 +341,15 @@ fn writes_take_their_time(trial: &Trial) -> Held {
 }
 
 fn impossible_bandwidth_is_125(trial: &Trial) -> Held {
-    let disks = Disks::find(trial)?;
-    let disk = disks.all().next().context("there is a disk")?.node.display();
+    let disk = Disks::find(trial)?;
+    let disk = disk.node()?;
     // Who does not know the option refuses every value.
     trial.start().options([format!("--device-write-bps={disk}:1mb")]).agent()?;
     let rates = ["0", "-1", "fast", "1light-year", ""];
     let places = ["/dev/null".into(), trial.rootfs.clone(), trial.outside(&trial.word())];
     let no_rates = rates.iter().map(|rate| format!("{disk}:{rate}"));
     let no_disks = places.iter().map(|place| format!("{}:1mb", place.display()));
-    for value in no_rates.chain(no_disks).chain([disk.to_string()]) {
+    for value in no_rates.chain(no_disks).chain([disk.clone()]) {
         is_refused(trial, &format!("--device-write-bps={value}"))?;
     }
     Ok(())
@@ -347,77 +357,9 @@ fn impossible_bandwidth_is_125(trial: &Trial) -> Held {
 
 fn a_limit_that_cannot_be_set_is_125(trial: &Trial) -> Held {
     let disks = Disks::find(trial)?;
-    let disk = disks.all().next().context("there is a disk")?.node.display();
+    let rate = format!("{}:1mb", disks.node()?);
+    let options = [["--pids-limit", "16"], ["--device-write-bps", &rate]];
     // Who does not know the options refuses them.
-    let options = ["--pids-limit=16".to_owned(), format!("--device-write-bps={disk}:1mb")];
-    trial.start().options(&options).agent()?;
-    for group in groups(trial, &Process::host(trial.host)?)?.values() {
-        make_read_only(&group.top)?;
-    }
-    trial.start().agent()?;
-    options.iter().try_for_each(|option| is_refused(trial, option))
-}
-
-fn make_read_only(mount_point: &Path) -> Result<()> {
-    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(None::<&str>, mount_point, None::<&str>, flags, None::<&str>)
-        .with_context(|| format!("remount {} read-only", mount_point.display()))
-}
-
-/// Whether the groups of this throw-away host have the controller.
-fn has_controller(trial: &Trial, controller: Controller) -> Held {
-    let host = group_of(trial, &Process::host(trial.host)?, controller)?;
-    let [name, _] = controller;
-    // On version 1 a hierarchy has no other groups.
-    let is_there = !host.controllers.is_empty()
-        || read(&host.top.join("cgroup.controllers"))?.split_whitespace().any(|it| it == name);
-    if is_there {
-        return Ok(());
-    }
-    let reason = format!(
-        "the control groups have no controller `{name}` here (see `cargo workshop doctor`)"
-    );
-    Err(Broken::Unsupported(reason))
-}
-
-/// The group of a process in the hierarchy that has the controller.
-fn group_of(trial: &Trial, process: &Process, [_, v1]: Controller) -> Result<Group, Broken> {
-    let has = |group: &Group| {
-        group.controllers.is_empty() || group.controllers.split(',').any(|name| name == v1)
-    };
-    groups(trial, process)?.into_values().find(has).ok_or_else(|| {
-        Broken::Unsupported(format!("no hierarchy with the controller `{v1}` is mounted"))
-    })
-}
-
-/// How many bytes a second the group may write to each disk that has a limit.
-fn write_rates(group: &Group) -> Result<BTreeMap<String, u64>> {
-    let is_v1 = !group.controllers.is_empty();
-    let file = if is_v1 { "blkio.throttle.write_bps_device" } else { "io.max" };
-    let text = read(&group.directory.join(file))?;
-    let rate = |line: &str| -> Option<(String, u64)> {
-        let (disk, limits) = line.split_once(' ')?;
-        let named = limits.split(' ').find_map(|limit| limit.strip_prefix("wbps="));
-        Some((disk.to_owned(), if is_v1 { limits } else { named? }.parse().ok()?))
-    };
-    Ok(text.lines().filter_map(rate).collect())
-}
-
-/// How many bytes the group has written to a disk, by the kernel's account.
-fn bytes_written(group: &Group, disk: &str) -> Result<u64> {
-    let is_v1 = !group.controllers.is_empty();
-    let file = if is_v1 { "blkio.throttle.io_service_bytes" } else { "io.stat" };
-    let prefix = if is_v1 { "Write " } else { "wbytes=" };
-    let text = read(&group.directory.join(file))?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(disk)?.strip_prefix(' '));
-    let count = |line: &str| {
-        let number = line.split_once(prefix)?.1;
-        number.split(' ').next()?.parse().ok()
-    };
-    Ok(lines.find_map(count).unwrap_or(0))
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("read {}", file.display()))
+    trial.start().options(options.concat()).agent()?;
+    options.into_iter().try_for_each(|option| is_refused_without_a_group(trial, option))
 }
