@@ -28,8 +28,14 @@ impl CpuTime {
         } else {
             Duration::from_nanos(number(&cpuacct.directory.join("cpuacct.usage"))?)
         };
-        let sum = |name| cpu.own().map(|group| field(group, "cpu.stat", name)).sum::<Result<u64>>();
-        Ok(CpuTime { used, periods: sum("nr_periods")?, throttled: sum("nr_throttled")? })
+        let (mut periods, mut throttled) = (0, 0);
+        for group in cpu.own() {
+            // Read once, so that both are of the same moment.
+            let stat = read(&group.join("cpu.stat"))?;
+            periods += value_of(&stat, "nr_periods")?;
+            throttled += value_of(&stat, "nr_throttled")?;
+        }
+        Ok(CpuTime { used, periods, throttled })
     }
 
     /// What has been added since.
@@ -169,8 +175,13 @@ pub fn number(file: &Path) -> Result<u64> {
 
 /// The number behind a name in a file that has such a pair in each line.
 fn field(group: &Path, file: &str, name: &str) -> Result<u64> {
-    let text = read(&group.join(file))?;
+    let path = group.join(file);
+    value_of(&read(&path)?, name).with_context(|| format!("read {}", path.display()))
+}
+
+/// The same, of the text of such a file.
+fn value_of(text: &str, name: &str) -> Result<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.with_context(|| format!("{file} has no {name}: {text:?}"))?;
-    value.parse().with_context(|| format!("{name} in {file} is {value:?}"))
+    let value = value.with_context(|| format!("there is no {name} in {text:?}"))?;
+    value.parse().with_context(|| format!("{name} is {value:?}"))
 }
