@@ -222,7 +222,7 @@ mod tests {
     fn a_number_of_processes_is_written_down() {
         let words = ["run", "--pids-limit", "16", "/srv/alpine", "sh"];
         let resources = spec(&words).linux().clone().unwrap().resources().clone().unwrap();
-        assert_eq!(resources.pids().clone().unwrap().limit(), 16);
+        assert_eq!(resources.pids().unwrap().limit(), 16);
         assert!(resources.block_io().is_none());
     }
 }
