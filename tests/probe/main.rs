@@ -36,6 +36,7 @@
 //! | `burn N` | starts N processes that use all CPU time that they get | `ok` or `errno N` |
 //! | `take N` | takes N MiB of memory, and keeps it | `ok` |
 //! | `feed N` | starts a process that does the same | `ok taken`, or `ok died` |
+//! | `breed N` | forks every N milliseconds for ever, and so does every process that comes of it | |
 //! | `bomb` | forks until the kernel refuses it, and so does every process that comes of it; they stay | `ok` |
 //! | `store N` | writes N bytes to standard error, in pieces that a disk takes without the page cache | `ok` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
@@ -52,6 +53,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
 use std::sync::Mutex;
+use std::thread::sleep;
 use std::time::Duration;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
@@ -217,6 +219,7 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         }
         "feed" => feed(number(rest)?),
         "strays" => strays(number(rest)?),
+        "breed" => breed(number(rest)?),
         "bomb" => Ok(bomb()),
         "store" => store(number(rest)?),
         "listen" => listen(rest),
@@ -347,6 +350,14 @@ fn feed(mebibytes: c_int) -> io::Result<String> {
             let count = news.read(&mut [0])?;
             Ok(if count > 0 { "taken" } else { "died" }.into())
         }
+    }
+}
+
+/// A fork bomb with a slow fuse. A fork that is refused is tried again.
+fn breed(milliseconds: c_int) -> ! {
+    loop {
+        fork();
+        sleep(Duration::from_millis(milliseconds.unsigned_abs().into()));
     }
 }
 

@@ -28,8 +28,14 @@ impl CpuTime {
         } else {
             Duration::from_nanos(number(&cpuacct.directory.join("cpuacct.usage"))?)
         };
-        let sum = |name| cpu.own().map(|group| field(group, "cpu.stat", name)).sum::<Result<u64>>();
-        Ok(CpuTime { used, periods: sum("nr_periods")?, throttled: sum("nr_throttled")? })
+        let (mut periods, mut throttled) = (0, 0);
+        for group in cpu.own() {
+            // Read once, so that both are of the same moment.
+            let stat = read(&group.join("cpu.stat"))?;
+            periods += value_of(&stat, "nr_periods")?;
+            throttled += value_of(&stat, "nr_throttled")?;
+        }
+        Ok(CpuTime { used, periods, throttled })
     }
 
     /// What has been added since.
@@ -90,6 +96,12 @@ fn swap_file(memory: &Group) -> &'static str {
     if memory.is_unified() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" }
 }
 
+/// How much memory a group uses, in bytes.
+pub fn memory_used(memory: &Group) -> Result<u64> {
+    let file = if memory.is_unified() { "memory.current" } else { "memory.usage_in_bytes" };
+    number(&memory.directory.join(file))
+}
+
 /// How many processes of a group the kernel has killed because it had no memory left.
 pub fn killed_for_memory(memory: &Group) -> Result<u64> {
     let file = if memory.is_unified() { "memory.events" } else { "memory.oom_control" };
@@ -102,6 +114,16 @@ pub fn killed_for_memory(memory: &Group) -> Result<u64> {
 /// How many processes a group may have, if it is limited.
 pub fn pids_limit(pids: &Group) -> Result<Option<u64>> {
     least(pids, "pids.max")
+}
+
+/// How many processes a group has.
+pub fn processes(pids: &Group) -> Result<u64> {
+    number(&pids.directory.join("pids.current"))
+}
+
+/// How many forks of a group's processes the kernel has refused because there were enough.
+pub fn refused_forks(pids: &Group) -> Result<u64> {
+    field(&pids.directory, "pids.events", "max")
 }
 
 /// How many bytes a second a group may write to each disk that has a limit, by its numbers: `8:0`.
@@ -153,8 +175,13 @@ pub fn number(file: &Path) -> Result<u64> {
 
 /// The number behind a name in a file that has such a pair in each line.
 fn field(group: &Path, file: &str, name: &str) -> Result<u64> {
-    let text = read(&group.join(file))?;
+    let path = group.join(file);
+    value_of(&read(&path)?, name).with_context(|| format!("read {}", path.display()))
+}
+
+/// The same, of the text of such a file.
+fn value_of(text: &str, name: &str) -> Result<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.with_context(|| format!("{file} has no {name}: {text:?}"))?;
-    value.parse().with_context(|| format!("{name} in {file} is {value:?}"))
+    let value = value.with_context(|| format!("there is no {name} in {text:?}"))?;
+    value.parse().with_context(|| format!("{name} is {value:?}"))
 }
