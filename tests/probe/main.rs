@@ -33,6 +33,9 @@
 //! | `down NAME` | takes a network interface down | `ok` or `errno N` |
 //! | `ptrace PID` | begins to trace a process | `ok` or `errno N` |
 //! | `clock N` | asks clock N for its time | `ok SECONDS.NANOSECONDS` or `errno N` |
+//! | `spin` | uses the CPU for ever | |
+//! | `grow N` | takes N bytes more of memory, and uses them | `ok` or `errno N` |
+//! | `breed N` | forks every N milliseconds, for ever, and so does every child | |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -47,6 +50,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
 use std::sync::Mutex;
+use std::thread::sleep;
 use std::time::Duration;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
@@ -206,6 +210,11 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         },
         "clock" => clock(number(rest)?),
         "strays" => strays(number(rest)?),
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "grow" => grow(number(rest)?),
+        "breed" => breed(number(rest)?),
         "listen" => listen(rest),
         "accept" => accept(),
         "connect" => {
@@ -295,6 +304,24 @@ fn strays(count: c_int) -> io::Result<String> {
         }
         // SAFETY: a null pointer means that the status is not wanted, wait(2).
         child => check(unsafe { waitpid(child, std::ptr::null_mut(), 0) }),
+    }
+}
+
+/// Memory that is only taken and not used would not count.
+fn grow(bytes: c_int) -> io::Result<String> {
+    let count = usize::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(count).map_err(|_| io::Error::from_raw_os_error(12))?; // ENOMEM
+    memory.resize(count, 1_u8);
+    memory.leak();
+    Ok(String::new())
+}
+
+/// A fork bomb with a slow fuse, which does not mind a fork that is refused.
+fn breed(milliseconds: c_int) -> ! {
+    loop {
+        fork();
+        sleep(Duration::from_millis(milliseconds.unsigned_abs().into()));
     }
 }
 

@@ -32,6 +32,11 @@ impl Group {
     pub fn path(&self) -> &Path {
         self.directory.strip_prefix(&self.top).unwrap_or(&self.directory)
     }
+
+    /// Whether it is version 2, which has all controllers in one hierarchy.
+    pub fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
 }
 
 /// The groups of a process: on version 2 one, on version 1 one for each of [`NEEDED`]. Where the
