@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use cgroup_cpu::options::PERIOD;
 use cgroup_cpu::{CpuOptions, limit_cpu};
+use cgroup_memory::{MemoryOptions, limit_memory, limit_swap};
 use cgroup_ns::Group;
-use oci_spec::runtime::{LinuxCpu, LinuxResources};
+use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
 use serde_json::{Value, json};
 
 /// Writes into a configuration how much CPU time the container gets.
@@ -17,6 +18,14 @@ pub fn describe_cpu(options: &CpuOptions, configuration: &mut Value) {
     }
 }
 
+/// Writes into a configuration how much memory the container gets: as much, swap space included.
+pub fn describe_memory(options: &MemoryOptions, configuration: &mut Value) {
+    if let Some(limit) = options.memory {
+        let memory = json!({ "limit": limit, "swap": limit });
+        configuration["linux"]["resources"]["memory"] = memory;
+    }
+}
+
 /// Limits the group as the configuration says. What it asks for beyond that is refused: a limit
 /// that is read and not set would be worse than none.
 pub fn limit(group: &Group, resources: &LinuxResources) -> anyhow::Result<()> {
@@ -24,20 +33,40 @@ pub fn limit(group: &Group, resources: &LinuxResources) -> anyhow::Result<()> {
     if let Some(cpu) = rest.cpu().clone() {
         rest.set_cpu(cpu_time(group, cpu)?);
     }
+    if let Some(memory) = *rest.memory() {
+        rest.set_memory(memory_and_swap(group, memory)?);
+    }
     refuse(&rest)
 }
 
 /// Limits the CPU time, and returns what is left to do.
 fn cpu_time(group: &Group, mut cpu: LinuxCpu) -> anyhow::Result<Option<LinuxCpu>> {
     let (quota, period) = (cpu.quota(), cpu.period());
-    // No quota, or -1, is no limit.
-    if let Some(quota) = quota.and_then(|quota| u64::try_from(quota).ok()) {
+    if let Some(quota) = limit_of(quota) {
         let period = period.map_or(PERIOD, Duration::from_micros);
         limit_cpu(group, Duration::from_micros(quota), period)?;
     }
     cpu.set_quota(None);
     cpu.set_period(None);
     Ok(Some(cpu).filter(|rest| *rest != LinuxCpu::default()))
+}
+
+/// Limits the memory, and returns what is left to do.
+fn memory_and_swap(group: &Group, mut memory: LinuxMemory) -> anyhow::Result<Option<LinuxMemory>> {
+    if let Some(limit) = limit_of(memory.limit()) {
+        limit_memory(group, limit)?;
+        if let Some(total) = limit_of(memory.swap()) {
+            limit_swap(group, limit, total)?;
+        }
+        memory.set_swap(None);
+    }
+    memory.set_limit(None);
+    Ok(Some(memory).filter(|rest| *rest != LinuxMemory::default()))
+}
+
+/// To the specification -1 is as good as none.
+fn limit_of(number: Option<i64>) -> Option<u64> {
+    number.and_then(|number| u64::try_from(number).ok())
 }
 
 fn refuse(rest: &LinuxResources) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use cgroup_cpu::CpuOptions;
+use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, with_cgroups};
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
@@ -46,6 +47,8 @@ pub struct RunOptions {
     cgroup: CgroupOptions,
     #[command(flatten)]
     cpu: CpuOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -90,6 +93,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
         configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
     resources::describe_cpu(&options.cpu, &mut configuration);
+    resources::describe_memory(&options.memory, &mut configuration);
     if options.pid.init {
         configuration["annotations"][container::INIT] = "true".into();
     }
@@ -202,5 +206,11 @@ mod tests {
         assert_eq!((cpu.quota(), cpu.period()), (Some(20_000), Some(100_000)));
         let linux = spec(&["run", "/srv/alpine", "sh"]).linux().clone().unwrap();
         assert!(linux.resources().is_none());
+    }
+    #[test]
+    fn an_amount_of_memory_is_written_down_with_no_swap_beyond_it() {
+        let linux = spec(&["run", "-m", "32m", "/srv/alpine", "sh"]).linux().clone().unwrap();
+        let memory = linux.resources().clone().unwrap().memory().unwrap();
+        assert_eq!((memory.limit(), memory.swap()), (Some(32 << 20), Some(32 << 20)));
     }
 }

@@ -1,5 +1,7 @@
 //! What a picture shows, before anybody draws it.
 
+use std::iter;
+
 /// A place in a panel: how far to the right, and how high, in the units of its axes.
 pub type Point = (f64, f64);
 
@@ -65,17 +67,13 @@ pub struct Note {
 }
 
 impl Axis {
-    /// An axis that has room for `most`, in two to five steps between round numbers.
+    /// An axis that has room for `most`, in five steps at most between round numbers.
     pub fn up_to(most: f64) -> Axis {
-        let most = most.max(f64::MIN_POSITIVE);
-        let ten = 10_f64.powf(most.log10().floor());
-        let step = match most / ten {
-            few if few <= 2.0 => ten / 2.0,
-            some if some <= 5.0 => ten,
-            _ => ten * 2.0,
-        };
-        let has_room = |steps: &u32| f64::from(*steps) * step >= most;
-        Axis { step, steps: (1..5).find(has_room).unwrap_or(5) }
+        let tens = iter::successors(Some(0.01), |ten| Some(ten * 10.0)).take(12);
+        let round = tens.flat_map(|ten| [ten, ten * 2.0, ten * 5.0]);
+        let enough = |step: f64| (1..=5).find(|steps| f64::from(*steps) * step >= most);
+        let mut found = round.filter_map(|step| Some(Axis { step, steps: enough(step)? }));
+        found.next().unwrap_or(Axis { step: most, steps: 1 })
     }
 
     /// Where it ends.
@@ -151,7 +149,7 @@ mod tests {
     #[test]
     fn an_axis_has_room_and_round_numbers() {
         assert_eq!(numbers(Axis::up_to(1.83)), ["0", "0.5", "1", "1.5", "2"]);
-        assert_eq!(numbers(Axis::up_to(2.1)), ["0", "1", "2", "3"]);
+        assert_eq!(numbers(Axis::up_to(2.1)), ["0", "0.5", "1", "1.5", "2", "2.5"]);
         assert_eq!(numbers(Axis::up_to(176.0)), ["0", "50", "100", "150", "200"]);
         assert_eq!(numbers(Axis::up_to(0.5)), ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
         assert_eq!(numbers(Axis::up_to(60.0)), ["0", "20", "40", "60"]);

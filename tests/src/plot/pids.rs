@@ -98,7 +98,7 @@ pub fn figure(measured: &Measured) -> Figure {
             Panel {
                 title: "Forks refused, over time in seconds",
                 x,
-                y: Axis::up_to(f64::from(refused)),
+                y: Axis::up_to(f64::from(refused.max(5))),
                 rows: 2,
                 line: curve(|sample| sample.refused).collect(),
                 limit: None,
