@@ -132,14 +132,13 @@ mod tests {
 
     use super::machine::Machine;
     use super::{cpu, memory, pids, svg, text};
-    use crate::judge::accounts::Periods;
 
     fn at(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
     }
 
     fn memory_measured() -> memory::Measured {
-        let sample = |(time, mebibytes, kills): (u64, u64, u32)| memory::Sample {
+        let sample = |(time, mebibytes, kills): (u64, u64, u64)| memory::Sample {
             at: at(time),
             bytes: mebibytes << 20,
             kills,
@@ -195,7 +194,8 @@ mod tests {
             free: samples(&[(0, 7), (100, 107), (400, 307)]),
             limited: samples(&[(0, 5), (100, 25), (200, 45)]),
             close: samples(&[(0, 45), (5, 50), (10, 50)]),
-            periods: Periods { all: 30, throttled: 29 },
+            periods: 30,
+            throttled: 29,
         };
         let figure = cpu::figure(&measured);
         let [halves, close_up] = &figure.panels[..] else { panic!("there are two panels") };

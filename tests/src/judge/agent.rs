@@ -66,6 +66,11 @@ impl<'t> Start<'t> {
 }
 
 impl<'t> Starting<'t> {
+    /// Whether within `limit` the command says that it runs, or the step ends.
+    pub fn stirs(&self, limit: Duration) -> Result<bool> {
+        self.run.stdout.stirs(limit)
+    }
+
     /// Waits until the probe runs.
     pub fn ready(self) -> Result<Agent<'t>, Broken> {
         let Starting { mut run, trial, nonce } = self;

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::figure::{Axis, Figure, Limit, Note, Panel, Point};
 use super::machine::Machine;
 use super::ticks::ticks;
-use crate::judge::accounts::{Accounts, Periods};
+use crate::judge::account::CpuTime;
+use crate::judge::agent::Agent;
+use crate::judge::groups::{Group, group_with};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 use crate::judge::wait::PATIENCE;
@@ -47,52 +49,71 @@ pub struct Measured {
     pub limited: Vec<Sample>,
     /// With the limit, looked at more closely.
     pub close: Vec<Sample>,
-    /// The periods while it was limited.
-    pub periods: Periods,
+    /// How many periods there were while it was limited.
+    pub periods: u64,
+    /// In how many of them it was throttled.
+    pub throttled: u64,
 }
 
 /// Runs the loop twice.
 pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
+    let half = Duration::from_secs(HALF.into());
     let mut agent = trial.start().agent()?;
-    let accounts = Accounts::of(trial, &agent.command)?;
-    agent.run.write_line("spin")?;
-    let free = sample(&accounts, Duration::from_secs(HALF.into()), PERIOD)?;
+    let account = Account::of(trial, &agent)?;
+    agent.must("burn 1")?;
+    let free = account.samples(half, PERIOD)?;
     // The second loop shall have nobody to share the CPUs with.
     drop(agent.run);
     agent.command.ends_within(PATIENCE)?;
 
     let mut agent = trial.start().options(["--cpus", &LIMIT.to_string()]).agent()?;
-    let accounts = Accounts::of(trial, &agent.command)?;
-    agent.run.write_line("spin")?;
-    let before = accounts.periods()?;
-    let limited = sample(&accounts, Duration::from_secs(HALF.into()), PERIOD)?;
-    let after = accounts.periods()?;
-    let close = sample(&accounts, PERIOD * CLOSE, CLOSE_INTERVAL)?;
-    let machine = Machine::with_cgroup(accounts.version())?;
-    Ok(Measured { machine, free, limited, close, periods: after - before })
+    let account = Account::of(trial, &agent)?;
+    agent.must("burn 1")?;
+    let before = account.read()?;
+    let limited = account.samples(half, PERIOD)?;
+    let CpuTime { periods, throttled, .. } = account.read()?.since(before);
+    let close = account.samples(PERIOD * CLOSE, CLOSE_INTERVAL)?;
+    let machine = Machine::with(&account.cpu)?;
+    Ok(Measured { machine, free, limited, close, periods, throttled })
 }
 
-fn sample(
-    accounts: &Accounts,
-    length: Duration,
-    interval: Duration,
-) -> Result<Vec<Sample>, Broken> {
-    let mut samples = Vec::new();
-    for first in ticks(interval) {
-        let used = accounts.cpu_time()?;
-        samples.push(Sample { at: first.elapsed(), used });
-        if first.elapsed() >= length {
-            break;
-        }
+/// Where the kernel counts the CPU time of a container.
+struct Account {
+    cpu: Group,
+    cpuacct: Group,
+}
+
+impl Account {
+    fn of(trial: &Trial, agent: &Agent) -> Result<Account, Broken> {
+        let group = |controller| group_with(trial, &agent.command, controller);
+        let cpu = group("cpu")?;
+        // Version 2 counts it in the same group.
+        let cpuacct = if cpu.is_unified() { cpu.clone() } else { group("cpuacct")? };
+        Ok(Account { cpu, cpuacct })
     }
-    Ok(samples)
+
+    fn read(&self) -> Result<CpuTime, Broken> {
+        Ok(CpuTime::of(&self.cpu, &self.cpuacct)?)
+    }
+
+    fn samples(&self, length: Duration, interval: Duration) -> Result<Vec<Sample>, Broken> {
+        let mut samples = Vec::new();
+        for first in ticks(interval) {
+            let used = self.read()?.used;
+            samples.push(Sample { at: first.elapsed(), used });
+            if first.elapsed() >= length {
+                break;
+            }
+        }
+        Ok(samples)
+    }
 }
 
 /// The picture of it.
 pub fn figure(measured: &Measured) -> Figure {
-    let Measured { machine, free, limited, close, periods } = measured;
+    let Measured { machine, free, limited, close, periods, throttled } = measured;
     let (before, after) = (mean(free), mean(limited));
-    let throttled = format!("{} of {} periods", periods.throttled, periods.all);
+    let throttled = format!("{throttled} of {periods} periods");
     Figure {
         name: "limit-cpu",
         title: "An endless loop meets --cpus 0.2",

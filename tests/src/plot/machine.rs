@@ -7,6 +7,8 @@ use nix::sys::utsname::uname;
 use nix::unistd::{SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
+use crate::judge::groups::Group;
+
 /// What a measurement depends on.
 #[derive(Serialize, Deserialize)]
 pub struct Machine {
@@ -19,13 +21,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one, on which a container was limited by control groups of this version.
-    pub fn with_cgroup(version: u8) -> Result<Machine> {
+    /// This one, on which a container was in this group.
+    pub fn with(group: &Group) -> Result<Machine> {
         let release = uname().context("uname")?.release().to_string_lossy().into_owned();
         // What follows the number is the distributor's.
         let kernel = release.split(['-', '+']).next().unwrap_or_default().to_owned();
         let cpus = sysconf(SysconfVar::_NPROCESSORS_ONLN).context("sysconf")?;
-        Ok(Machine { kernel, cgroup: version, cpus: cpus.context("count the CPUs")? })
+        let cgroup = if group.is_unified() { 2 } else { 1 };
+        Ok(Machine { kernel, cgroup, cpus: cpus.context("count the CPUs")? })
     }
 
     /// One that there may be somewhere.

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::figure::{Axis, Figure, Limit, Note, Panel};
 use super::machine::Machine;
 use super::ticks::ticks;
-use crate::judge::accounts::Accounts;
+use crate::judge::account::{killed_for_memory, memory_used};
 use crate::judge::agent::Agent;
+use crate::judge::groups::{Group, group_with};
+use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 
 /// The limit, in MiB.
 const LIMIT: u32 = 32;
-const MIB: u32 = 1 << 20;
 /// How often the program takes one MiB more, and is looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// How often it is looked at when it has been killed.
@@ -32,7 +33,7 @@ pub struct Sample {
     /// The memory that the container had, in bytes.
     pub bytes: u64,
     /// How many of its processes the kernel had killed.
-    pub kills: u32,
+    pub kills: u64,
 }
 
 /// All that was measured.
@@ -48,22 +49,24 @@ pub struct Measured {
 
 /// Runs the program to its end.
 pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
+    // Without the controller there is no limit to be measured.
+    group_with(trial, &Process::host(trial.host)?, "memory")?;
     let mut agent = trial.start().options(["--memory", &format!("{LIMIT}m")]).agent()?;
-    let accounts = Accounts::of(trial, &agent.command)?;
-    // With its command gone, the step would remove the group before we have read its accounts. So
-    // the step stands still meanwhile. Its command does not.
+    let group = group_with(trial, &agent.command, "memory")?;
+    // With its command gone, the step would remove the group before we have read how often the
+    // kernel killed. So the step stands still meanwhile. Its command does not.
     agent.run.signal(Signal::SIGSTOP)?;
-    let samples = sample(&mut agent, &accounts)?;
+    let samples = sample(&mut agent, &group)?;
     agent.run.signal(Signal::SIGCONT)?;
     let status = agent.ending()?.status;
-    let machine = Machine::with_cgroup(accounts.version())?;
+    let machine = Machine::with(&group)?;
     Ok(Measured { machine, samples, status })
 }
 
-fn sample(agent: &mut Agent, accounts: &Accounts) -> Result<Vec<Sample>, Broken> {
+fn sample(agent: &mut Agent, group: &Group) -> Result<Vec<Sample>, Broken> {
     let mut samples: Vec<Sample> = Vec::new();
     for first in ticks(INTERVAL) {
-        let (bytes, kills) = (accounts.memory()?, accounts.oom_kills()?);
+        let (bytes, kills) = (memory_used(group)?, killed_for_memory(group)?);
         samples.push(Sample { at: first.elapsed(), bytes, kills });
         if samples.iter().filter(|sample| sample.kills > 0).count() > AFTERWARDS {
             break;
@@ -73,7 +76,7 @@ fn sample(agent: &mut Agent, accounts: &Accounts) -> Result<Vec<Sample>, Broken>
             return Err(anyhow!("the program was never killed; it said {shown:?}").into());
         }
         if kills == 0 {
-            agent.run.write_line(&format!("grow {MIB}"))?;
+            agent.run.write_line("take 1")?;
         }
     }
     Ok(samples)
@@ -125,5 +128,5 @@ pub fn figure(measured: &Measured) -> Figure {
 
 #[expect(clippy::cast_precision_loss, reason = "a number of bytes that fits a picture is exact")]
 fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(MIB)
+    bytes as f64 / f64::from(1 << 20)
 }

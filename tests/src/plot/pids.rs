@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::figure::{Axis, Figure, Limit, Panel};
 use super::machine::Machine;
 use super::ticks::ticks;
-use crate::judge::accounts::Accounts;
+use crate::judge::account::{processes, refused_forks};
+use crate::judge::groups::group_with;
+use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
 
@@ -44,11 +46,14 @@ pub struct Measured {
 
 /// Lets the bomb go off.
 pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
+    // Without the controller there is no limit to be measured.
+    group_with(trial, &Process::host(trial.host)?, "pids")?;
     let mut agent = trial.start().options(["--pids-limit", &LIMIT.to_string()]).agent()?;
-    let accounts = Accounts::of(trial, &agent.command)?;
+    let group = group_with(trial, &agent.command, "pids")?;
     let mut samples: Vec<Sample> = Vec::new();
     for first in ticks(INTERVAL) {
-        let (processes, refused) = (accounts.processes()?, accounts.refused_forks()?);
+        let [processes, refused] = [processes(&group)?, refused_forks(&group)?]
+            .map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         samples.push(Sample { at: first.elapsed(), processes, refused });
         if samples.len() == 1 {
             agent.run.write_line(&format!("breed {PAUSE}"))?;
@@ -57,7 +62,7 @@ pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
             break;
         }
     }
-    Ok(Measured { machine: Machine::with_cgroup(accounts.version())?, samples })
+    Ok(Measured { machine: Machine::with(&group)?, samples })
 }
 
 /// The picture of it.

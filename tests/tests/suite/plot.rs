@@ -30,7 +30,7 @@ fn every_limit_is_measured_and_drawn() {
 
     // On a busy machine the loop gets less than its limit, and never more.
     let used = number_after(&text, "--cpus 0.2: ");
-    assert!((1.0..22.0).contains(&used), "the endless loop used {used} %");
+    assert!((0.1..22.0).contains(&used), "the endless loop used {used} %");
     assert!(text.contains("processes killed: 1; exit status 137"), "{text}");
     assert!(text.contains("at most 16 processes"), "{text}");
     assert!(number_after(&text, "forks refused: ") > 0.0, "{text}");
