@@ -324,11 +324,14 @@ fn writes_take_their_time(trial: &Trial) -> Held {
     // A step that refuses the option must not say so on the disk, where nobody reads it.
     trial.start().options([&option]).agent()?;
     let mut agent = trial.start().options([&option]).standard_error(own.open_direct()?).agent()?;
+    let group = io_group(trial, &agent.command)?;
+    // As with the processes.
+    until(MOMENT, || Ok(!write_limits(&group)?.is_empty()))?;
     let bytes = (rate << 10) * WRITING;
     let begun = Instant::now();
     agent.must(&format!("store {bytes}"))?;
     let took = begun.elapsed();
-    let written = bytes_written(&io_group(trial, &agent.command)?, &own.disk.number)?;
+    let written = bytes_written(&group, &own.disk.number)?;
     expect(
         written >= u64::from(bytes.cast_unsigned()),
         "the group's account has the bytes",
