@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::Check;
 use super::fork_exec::refuses;
 use crate::judge::account::{CpuTime, cpu_limit, limit_of_cpus};
-use crate::judge::agent::Agent;
+use crate::judge::agent::{Agent, Starting};
 use crate::judge::gate::Gate;
 use crate::judge::groups::{Group, group_with, groups};
 use crate::judge::kernel::Process;
@@ -69,9 +69,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// How often it is, where the machine itself stood still. Less than what the kernel lets a group
 /// have, it has only had if it was as little every time.
 const WINDOWS: u8 = 2;
-/// Longer than this we do not wait for a command that runs too early; one that does not is late by
-/// as much.
-const HOLD: Duration = Duration::from_millis(300);
+/// How long, and how often in a row, we look whether a container sleeps.
+const LOOK: Duration = Duration::from_millis(25);
+const LOOKS: u8 = 12;
 
 fn the_group_has_the_limit(trial: &Trial) -> Held {
     // With less than a fifth of a CPU a step that is a script would take its time to start.
@@ -225,13 +225,26 @@ pub fn not_before<'t>(
     let moment = Duration::from_millis(2);
     let deadline = Instant::now() + patience();
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
-    let is_early = gate.holds_somebody(Duration::ZERO)? && starting.stirs(HOLD)?;
+    let is_early = gate.holds_somebody(Duration::ZERO)? && comes_through(&starting)?;
     drop(gate);
     let agent = starting.ready()?;
     expect(!is_early, &format!("the command does not run before {file} is written"), || {
         format!("it ran while whoever opened {file} was held")
     })?;
     Ok(agent)
+}
+
+/// Whether the command comes to run. On a busy machine that may take long; if it does not, all
+/// that the step has started soon sleeps, and goes on sleeping.
+fn comes_through(starting: &Starting) -> Result<bool> {
+    let (start, mut asleep) = (Instant::now(), 0);
+    while asleep < LOOKS && start.elapsed() < PATIENCE {
+        if starting.stirs(LOOK)? {
+            return Ok(true);
+        }
+        asleep = if starting.sleeps()? { asleep + 1 } else { 0 };
+    }
+    Ok(false)
 }
 
 fn impossible_number_is_125(trial: &Trial) -> Held {
