@@ -225,7 +225,12 @@ pub fn not_before<'t>(
     let moment = Duration::from_millis(2);
     let deadline = Instant::now() + PATIENCE;
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
-    let is_early = gate.holds_somebody(Duration::ZERO)? && comes_through(&starting)?;
+    let is_early = if gate.holds_somebody(Duration::ZERO)? {
+        comes_through(&starting)?
+    } else {
+        // The command was there first. Whoever comes now comes too late.
+        gate.holds_somebody(LOOK * u32::from(LOOKS))?
+    };
     drop(gate);
     let agent = starting.ready()?;
     expect(!is_early, &format!("the command does not run before {file} is written"), || {
