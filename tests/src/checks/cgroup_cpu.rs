@@ -244,7 +244,7 @@ pub fn not_before<'t>(
 /// that the step has started soon sleeps, and goes on sleeping.
 fn comes_through(starting: &Starting) -> Result<bool> {
     let (start, mut asleep) = (Instant::now(), 0);
-    while asleep < LOOKS && start.elapsed() < PATIENCE {
+    while asleep < LOOKS && start.elapsed() < patience() {
         if starting.stirs(LOOK)? {
             return Ok(true);
         }
