@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::directory::{Directory, new_name};
@@ -11,6 +12,10 @@ use crate::hierarchy::{Hierarchy, hierarchies, words};
 use crate::parent::{make_at, make_somewhere};
 
 pub use crate::hierarchy::Version;
+
+/// What to do where the kernel lets nobody into a group.
+const IN_USE: &str =
+    " (the group above it has processes itself: move them to one of their own, or take another)";
 
 /// The options that this step brings.
 #[derive(clap::Args, Debug)]
@@ -85,8 +90,11 @@ impl Group {
                 // He may make groups there, and not move a process out of the one it is in.
                 Err(_) if !self.is_named => {}
                 Err(error) => {
+                    // cgroup-v2.rst, "No Internal Process Constraint".
+                    let is_above_in_use = error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32);
+                    let hint = if is_above_in_use { IN_USE } else { "" };
                     return Err(error)
-                        .with_context(|| format!("write {process} to {}", door.display()));
+                        .with_context(|| format!("write {process} to {}{hint}", door.display()));
                 }
             }
         }
