@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             None => natively(options, &steps, &programs, seed)?,
             Some(layout) => in_a_machine(options, layout, &steps, &programs, seed)?,
         };
-        column.place = place.name().to_owned();
+        place.name().clone_into(&mut column.place);
         column.seconds = start.elapsed().as_secs();
         columns.push(column);
     }

@@ -143,7 +143,7 @@ impl Machine {
         stdout: Stdio,
     ) -> Result<Child> {
         let mut run = self.script("run")?;
-        run.args(["--cgroup", &name_of(layout), "--time-limit", TIME_LIMIT]).args(SIZE);
+        run.args(["--cgroup", &name_of(&layout), "--time-limit", TIME_LIMIT]).args(SIZE);
         run.args(self.user.then_some("--user"));
         for path in with_libraries([shares, &self.share].concat())? {
             run.arg("--share").arg(path);
@@ -161,7 +161,7 @@ impl Machine {
         let script = scripts.join(name);
         ensure!(script.exists(), "{} makes the machine, and is not there", script.display());
         let mut command = Command::new(script);
-        command.args(["--kernel", &name_of(self.kernel.unwrap_or_default())]);
+        command.args(["--kernel", &name_of(&self.kernel.unwrap_or_default())]);
         interrupt::give_back(&mut command);
         // SAFETY: it does one system call, and allocates nothing.
         unsafe { command.pre_exec(|| set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from)) };
@@ -183,7 +183,7 @@ fn with_libraries(paths: Vec<PathBuf>) -> Result<BTreeSet<PathBuf>> {
 }
 
 /// What this is called on a command line.
-fn name_of(value: impl ValueEnum) -> String {
+fn name_of<V: ValueEnum>(value: &V) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
