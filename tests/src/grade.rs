@@ -1,7 +1,7 @@
 //! `workshop grade`: every check of a step, each in a throw-away host of its own.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
@@ -14,6 +14,7 @@ use crate::colour::Colour;
 use crate::interrupt;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Verdict;
+use crate::progress::Progress;
 use crate::report::{Judged, Report};
 use crate::sandbox::fork::{Pending, first_ready};
 use crate::subject::{Subject, SubjectOptions};
@@ -204,37 +205,6 @@ fn verdict(pending: Pending<Verdict>) -> Result<Verdict> {
     interrupt::check()?;
     // A check that did not come to its end was stopped: by its time limit, or by our mistake.
     Ok(finished.unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") }))
-}
-
-/// A line that says which check runs, for a person at a terminal; it goes when all is done.
-struct Progress {
-    shown: bool,
-    started: usize,
-    all: usize,
-}
-
-impl Progress {
-    fn new(all: usize) -> Progress {
-        Progress { shown: io::stderr().is_terminal(), started: 0, all }
-    }
-
-    fn started(&mut self, name: &str) {
-        self.started += 1;
-        if self.shown {
-            let _ = write!(io::stderr(), "{ERASE}{} of {}: {name} …", self.started, self.all);
-        }
-    }
-}
-
-/// Back to the beginning of the line, and nothing on it (`console_codes(4)`).
-const ERASE: &str = "\r\x1b[K";
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "{ERASE}");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
 //! command), and [`suite`], which judges them all, on each kind of machine that [`vm`] makes. The
-//! other commands are [`view`], [`tour`] with its [`matrix`], [`rootfs`], [`doctor`], and `workshop
-//! sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`], and how long all of
-//! them wait in [`patience`].
+//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`rootfs`], [`doctor`], and
+//! `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`], and how long
+//! all of them wait in [`patience`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -22,7 +22,9 @@ mod judge;
 mod matrix;
 mod mountinfo;
 mod patience;
+mod plot;
 mod programs;
+mod progress;
 mod report;
 mod rootfs;
 mod sandbox;
@@ -33,6 +35,7 @@ mod suite;
 mod tour;
 mod view;
 mod vm;
+mod xml;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -57,6 +60,8 @@ enum Command {
     Doctor,
     /// Judge a step: every check, its points, and what the kernel showed.
     Grade(grade::Options),
+    /// Measure what the limits on CPU time, memory and processes do, and draw it.
+    Plot(plot::Options),
     /// Make a small root file system out of this host's own programs.
     Rootfs {
         /// A directory that does not exist yet, or is empty.
@@ -91,6 +96,7 @@ impl Command {
         match self {
             Command::Doctor => examine(),
             Command::Grade(options) => grade::run(options),
+            Command::Plot(options) => plot::run(options),
             Command::Rootfs { dir } => make_rootfs(dir),
             Command::Sandbox(options) => shell::run(options),
             Command::Suite(options) => suite::run(options),

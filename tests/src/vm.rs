@@ -183,7 +183,7 @@ fn with_libraries(paths: Vec<PathBuf>) -> Result<BTreeSet<PathBuf>> {
 }
 
 /// What this is called on a command line.
-fn name_of<V: ValueEnum>(value: &V) -> String {
+fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -101,6 +101,11 @@ impl Group {
         let member = self.members.iter().find(|member| member.has(controller))?;
         Some((member.directory.path(), member.hierarchy.version))
     }
+
+    /// The group's directory in every hierarchy in which it could be made and joined.
+    pub fn directories(&self) -> impl Iterator<Item = (&Path, Version)> {
+        self.members.iter().map(|member| (member.directory.path(), member.hierarchy.version))
+    }
 }
 
 impl Member {

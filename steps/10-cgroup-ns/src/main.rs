@@ -47,10 +47,12 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let users = options.user.users()?;
     let network = options.net.network()?;
     let flags = CloneFlags::CLONE_NEWPID | network.flags();
+    // Dropped after the child, whatever fails: a group that still has a process cannot be removed.
+    let mut group;
     let child = users.spawn(flags, || container(options, &users, &network))?;
     users.map(child.pid())?;
     let _link = network.attach(child.pid())?;
-    let mut group = options.cgroup.group()?;
+    group = options.cgroup.group()?;
     group.add(child.pid())?;
     wait(&child.release()?)
 }
