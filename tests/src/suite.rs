@@ -65,8 +65,11 @@ pub struct Options {
 enum Place {
     /// This host, as it is.
     Native,
+    /// A machine with version 2 of control groups alone.
     V2,
+    /// One with version 1.
     V1,
+    /// One with version 1 for the controllers, and version 2 beside it.
     Hybrid,
 }
 
