@@ -1,8 +1,8 @@
-//! `workshop suite`: all reference programs judged, here and in virtual machines with every layout of
-//! control groups, as one table.
+//! `workshop suite`: all reference programs judged, here and in virtual machines with every layout
+//! of control groups, as one table.
 //!
-//! In a machine this same command runs and reports as JSON, so that one start of a machine is enough
-//! for all steps.
+//! In a machine this same command runs and reports as JSON, so that one start of a machine is
+//! enough for all steps.
 
 mod table;
 

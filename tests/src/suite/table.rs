@@ -1,5 +1,5 @@
-//! The table of `workshop suite`: a row for each step, a column for each place; below it, what failed
-//! and what could not be judged.
+//! The table of `workshop suite`: a row for each step, a column for each place; below it, what
+//! failed and what could not be judged.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -29,8 +29,8 @@ impl<'c> Table<'c> {
         Table { steps, columns, seed }
     }
 
-    /// 0 when no check failed, 1 when one did, 2 when the judge did; with `strict` also when a check
-    /// could not be run.
+    /// 0 when no check failed, 1 when one did, 2 when the judge did; with `strict` also when a
+    /// check could not be run.
     pub fn exit_status(&self, strict: bool) -> u8 {
         let any = |status| self.lines().any(|(_, _, line)| line.status == status);
         let no_machine = self.columns.iter().any(|column| column.unsupported.is_some());
@@ -150,7 +150,8 @@ mod tests {
         let checks: Vec<_> = statuses
             .iter()
             .map(|status| {
-                json!({ "name": "chroot/x", "status": status, "points": 0, "max": 1, "message": "m" })
+                let (name, message) = ("chroot/x", "m");
+                json!({ "name": name, "status": status, "points": 0, "max": 1, "message": message })
             })
             .collect();
         let report = json!({
