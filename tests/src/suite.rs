@@ -1,8 +1,8 @@
-//! `workshop suite`: all reference programs judged, here and in virtual machines with every layout of
-//! control groups, as one table.
+//! `workshop suite`: all reference programs judged, here and in virtual machines with every layout
+//! of control groups, as one table.
 //!
-//! In a machine this same command runs and reports as JSON, so that one start of a machine is enough
-//! for all steps.
+//! In a machine this same command runs and reports as JSON, so that one start of a machine is
+//! enough for all steps.
 
 mod table;
 
@@ -65,8 +65,11 @@ pub struct Options {
 enum Place {
     /// This host, as it is.
     Native,
+    /// A machine with version 2 of control groups alone.
     V2,
+    /// One with version 1.
     V1,
+    /// One with version 1 for the controllers, and version 2 beside it.
     Hybrid,
 }
 

@@ -1,5 +1,5 @@
-//! The table of `workshop suite`: a row for each step, a column for each place; below it, what failed
-//! and what could not be judged.
+//! The table of `workshop suite`: a row for each step, a column for each place; below it, what
+//! failed and what could not be judged.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -29,8 +29,8 @@ impl<'c> Table<'c> {
         Table { steps, columns, seed }
     }
 
-    /// 0 when no check failed, 1 when one did, 2 when the judge did; with `strict` also when a check
-    /// could not be run.
+    /// 0 when no check failed, 1 when one did, 2 when the judge did; with `strict` also when a
+    /// check could not be run.
     pub fn exit_status(&self, strict: bool) -> u8 {
         let any = |status| self.lines().any(|(_, _, line)| line.status == status);
         let no_machine = self.columns.iter().any(|column| column.unsupported.is_some());
@@ -136,5 +136,68 @@ impl Display for Table<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Column, Table};
+    use crate::steps::STEPS;
+
+    fn column(place: &str, statuses: &[&str]) -> Column {
+        let checks: Vec<_> = statuses
+            .iter()
+            .map(|status| {
+                let (name, message) = ("chroot/x", "m");
+                json!({ "name": name, "status": status, "points": 0, "max": 1, "message": message })
+            })
+            .collect();
+        let report = json!({
+            "step": "chroot", "score": 0, "max": 0, "checks": checks, "unsupported_points": 0,
+        });
+        let reports = if statuses.is_empty() { json!([]) } else { json!([report]) };
+        let column = json!({
+            "place": place, "seconds": 7, "reports": reports, "unsupported": null, "error": null,
+        });
+        serde_json::from_value(column).unwrap()
+    }
+
+    fn of(columns: &[Column]) -> (String, u8, u8) {
+        let steps = [&STEPS[1]];
+        let table = Table::new(&steps, columns, 3);
+        (table.to_string(), table.exit_status(false), table.exit_status(true))
+    }
+
+    #[test]
+    fn each_place_has_its_three_numbers_and_each_reason_is_said_once() {
+        let columns = [
+            column("native", &["passed", "unsupported"]),
+            column("v2", &["passed", "passed"]),
+            column("v1", &["failed", "unsupported"]),
+        ];
+        let (text, status, _) = of(&columns);
+        let numbers = "01-chroot                 1   0   1        2   0   0        0   1   1\n";
+        assert!(text.contains(numbers), "{text}");
+        assert!(text.contains("FAILED in v1: chroot: chroot/x\n  m\n"), "{text}");
+        assert!(text.contains("unsupported in native, v1: chroot: chroot/x: m\n"), "{text}");
+        assert_eq!(status, 1);
+    }
+
+    #[test]
+    fn a_machine_that_cannot_be_had_is_unsupported_and_one_that_died_is_an_error() {
+        let passed = || column("native", &["passed"]);
+        let missing = Column { unsupported: Some("no apt".into()), ..column("v2", &[]) };
+        let (text, status, strict) = of(&[passed(), missing]);
+        assert!(text.contains("01-chroot                 1   0   0                -\n"), "{text}");
+        assert!(text.contains("unsupported in v2: all: no apt\n"), "{text}");
+        assert_eq!((status, strict), (0, 2));
+
+        let died = Column { error: Some("no report".into()), ..column("v2", &[]) };
+        let (text, status, _) = of(&[passed(), died]);
+        assert!(text.contains("FAILED in v2: all: no report\n"), "{text}");
+        assert_eq!(status, 2);
+        assert_eq!(of(&[column("v2", &["error"])]).1, 2);
     }
 }
