@@ -2,10 +2,10 @@
 //!
 //! CPU time and memory are used up by what the processes *do*. Two more things of the host can run
 //! out. One is process numbers, and the memory that each process takes in the kernel itself: a
-//! command that does nothing but fork makes a host useless in a second. The `pids` controller counts
-//! the processes of a group and refuses the fork that would be one too many (EAGAIN). The other is
-//! the time of a disk. `io`, which version 1 calls `blkio`, lets a group write so many bytes a
-//! second to one disk; who writes more waits.
+//! command that does nothing but fork makes a host useless in a second. The `pids` controller
+//! counts the processes of a group and refuses the fork that would be one too many (EAGAIN). The
+//! other is the time of a disk. `io`, which version 1 calls `blkio`, lets a group write so many
+//! bytes a second to one disk; who writes more waits.
 //!
 //! | module | is about | witness |
 //! |---|---|---|

@@ -3,8 +3,8 @@
 use cgroup_cpu::controller::{directory, write};
 use cgroup_ns::Group;
 
-/// More process numbers than this no kernel hands out on a 64-bit machine (`PID_MAX_LIMIT`), and as a
-/// limit it takes no more either.
+/// More process numbers than this no kernel hands out on a 64-bit machine (`PID_MAX_LIMIT`), and as
+/// a limit it takes no more either.
 pub const MOST: u32 = 1 << 22;
 
 /// Lets the group have at most `limit` processes at a time. Threads count, and so do processes that

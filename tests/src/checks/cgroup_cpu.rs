@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::Check;
 use super::fork_exec::refuses;
 use crate::judge::account::{CpuTime, cpu_limit, limit_of_cpus};
-use crate::judge::agent::Agent;
+use crate::judge::agent::{Agent, Starting};
 use crate::judge::gate::Gate;
 use crate::judge::groups::{Group, group_with, groups};
 use crate::judge::kernel::Process;
@@ -68,9 +68,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// How often it is, where the machine itself stood still. Less than what the kernel lets a group
 /// have, it has only had if it was as little every time.
 const WINDOWS: u8 = 2;
-/// Longer than this we do not wait for a command that runs too early; one that does not is late by
-/// as much.
-const HOLD: Duration = Duration::from_millis(300);
+/// How long, and how often in a row, we look whether a container sleeps.
+const LOOK: Duration = Duration::from_millis(25);
+const LOOKS: u8 = 12;
 
 fn the_group_has_the_limit(trial: &Trial) -> Held {
     // With less than a fifth of a CPU a step that is a script would take its time to start.
@@ -108,13 +108,14 @@ fn the_use_stays_below_it(trial: &Trial) -> Held {
     let cpu = cpu?;
     // On version 2 one controller does both.
     let cpuacct = if cpu.is_unified() { cpu.clone() } else { cpuacct? };
+    let counts = || Ok(CpuTime::of(&cpu, &cpuacct)?.periods > 0);
+    expect(until(WINDOW, counts)?, "nr_periods of the group counts: there is a limit", || {
+        "it stays 0".into()
+    })?;
     let mut use_of_all = Vec::new();
     for _ in 0..WINDOWS {
         let window = Window::measure(|| CpuTime::of(&cpu, &cpuacct))?;
         let Window { time, at_least, .. } = window;
-        expect(time.periods > 0, "nr_periods of the group counts on: there is a limit", || {
-            "it stands still".into()
-        })?;
         let most = at_least.mul_f64(cpus * (1.0 + TOLERANCE));
         expect(
             time.used <= most,
@@ -135,13 +136,13 @@ fn the_use_stays_below_it(trial: &Trial) -> Held {
     )
 }
 
-/// Where much else is going on, among it other checks, this throw-away host gets the CPUs first: who
-/// gets too little of them cannot use too much.
+/// Where much else is going on, among it other checks, this throw-away host gets more of the CPUs:
+/// who gets too little of them cannot use too much.
 fn weighs_more_than_others(host: &Group) {
-    let (file, most) =
-        if host.is_unified() { ("cpu.weight", "10000") } else { ("cpu.shares", "262144") };
+    let (file, four_times) =
+        if host.is_unified() { ("cpu.weight", "400") } else { ("cpu.shares", "4096") };
     // The root of all groups has no such file, and needs none.
-    let _ = fs::write(host.top.join(file), most);
+    let _ = fs::write(host.top.join(file), four_times);
 }
 
 /// What was used within about two seconds.
@@ -224,13 +225,31 @@ pub fn not_before<'t>(
     let moment = Duration::from_millis(2);
     let deadline = Instant::now() + PATIENCE;
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
-    let is_early = gate.holds_somebody(Duration::ZERO)? && starting.stirs(HOLD)?;
+    let is_early = if gate.holds_somebody(Duration::ZERO)? {
+        comes_through(&starting)?
+    } else {
+        // The command was there first. Whoever comes now comes too late.
+        gate.holds_somebody(LOOK * u32::from(LOOKS))?
+    };
     drop(gate);
     let agent = starting.ready()?;
     expect(!is_early, &format!("the command does not run before {file} is written"), || {
         format!("it ran while whoever opened {file} was held")
     })?;
     Ok(agent)
+}
+
+/// Whether the command comes to run. On a busy machine that may take long; if it does not, all
+/// that the step has started soon sleeps, and goes on sleeping.
+fn comes_through(starting: &Starting) -> Result<bool> {
+    let (start, mut asleep) = (Instant::now(), 0);
+    while asleep < LOOKS && start.elapsed() < PATIENCE {
+        if starting.stirs(LOOK)? {
+            return Ok(true);
+        }
+        asleep = if starting.sleeps()? { asleep + 1 } else { 0 };
+    }
+    Ok(false)
 }
 
 fn impossible_number_is_125(trial: &Trial) -> Held {

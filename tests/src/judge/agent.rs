@@ -71,6 +71,12 @@ impl<'t> Starting<'t> {
         self.run.stdout.stirs(limit)
     }
 
+    /// Whether all processes sleep that the step has started.
+    pub fn sleeps(&self) -> Result<bool> {
+        let started = self.trial.host.descendants(self.run.pid())?;
+        Ok(started.iter().all(|process| matches!(process.state(), Some('S') | None)))
+    }
+
     /// Waits until the probe runs.
     pub fn ready(self) -> Result<Agent<'t>, Broken> {
         let Starting { mut run, trial, nonce } = self;

@@ -2,6 +2,7 @@
 //!
 //! Everything here starts programs and looks at what they did. No system call is mocked.
 
+mod at_once;
 mod bad_input;
 mod binaries;
 mod hostile;

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::at_once::at_once;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
@@ -70,7 +71,7 @@ fn every_step_gets_full_points() {
     if !can_judge("every_step_gets_full_points") {
         return;
     }
-    for step in STEPS {
+    at_once(&STEPS, |step| {
         let output = grade(step, &reference(step), &["--thorough"]);
         let report = report(&output);
         assert_eq!(lost(&report), [""; 0], "{step}: {report:#}");
@@ -79,7 +80,7 @@ fn every_step_gets_full_points() {
         }
         assert_eq!(report["score"], report["max"], "{step}: {report:#}");
         assert_eq!(output.status.code(), Some(0), "{step}");
-    }
+    });
 }
 
 #[test]
@@ -88,10 +89,11 @@ fn the_program_of_the_step_before_fails() {
     if !can_judge("the_program_of_the_step_before_fails") {
         return;
     }
-    for pair in STEPS.windows(2) {
+    let pairs: Vec<&[&str]> = STEPS.windows(2).collect();
+    at_once(&pairs, |pair| {
         let output = grade(pair[1], &reference(pair[0]), &[]);
         let report = report(&output);
         assert!(report["score"].as_u64() < Some(50), "{} as {}: {report:#}", pair[0], pair[1]);
         assert_eq!(output.status.code(), Some(1), "{} as {}", pair[0], pair[1]);
-    }
+    });
 }

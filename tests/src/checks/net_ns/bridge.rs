@@ -181,9 +181,22 @@ pub fn impossible_ip_is_125(trial: &Trial) -> Held {
     Ok(())
 }
 
+/// Whether the program has the option `--subnet`; `free` can be had. The contract lets it choose.
+fn knows_subnet(trial: &Trial, free: &str) -> Held {
+    possible()?;
+    let start = trial.start().options(["--network", "bridge", "--subnet", free]);
+    let ending = start.command([trial.inside("probe")]).finish()?;
+    if ending.status == 125 {
+        let reason = "the program has no option `--subnet`, and need not have it";
+        return Err(Broken::Unsupported(reason.to_owned()));
+    }
+    Ok(())
+}
+
 pub fn subnet_is_chosen_or_refused(trial: &Trial) -> Held {
     let (second, third) = (trial.number(0..200), trial.number(0..256));
     let wanted = format!("10.{second}.{third}.0/24");
+    knows_subnet(trial, &wanted)?;
     let agent = bridged(trial, &["--subnet", &wanted])?;
     let (_, subnet) = place(&agent)?;
     expect(subnet.cidr() == wanted, &format!("with --subnet {wanted} that is the subnet"), || {
