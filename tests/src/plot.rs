@@ -1,8 +1,8 @@
 //! `workshop plot`: what the limits of the steps 11 to 13 do, measured on this machine and drawn.
 //!
 //! Each experiment starts a step in a throw-away host, lets its command go wild, and reads at
-//! regular intervals what the kernel has counted for the container's group. No program under test
-//! is asked for anything.
+//! regular intervals what the kernel has counted for the container's group. What a program says of
+//! itself is not asked.
 //!
 //! - [`cpu`], [`memory`], [`pids`]: the three experiments, what each samples and how it is told
 //! - [`ticks`]: regular intervals; [`machine`]: where it was measured

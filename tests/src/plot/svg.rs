@@ -2,7 +2,7 @@
 //!
 //! It becomes part of a page, and takes on its theme: lines and text have the colour of the page's
 //! text, and the two others read on white and on black alike. Its text can still be read on a
-//! telephone, on which it is three quarters as large.
+//! phone, where it is three quarters as large.
 
 use super::figure::{Figure, Limit, Note, Panel, Point, short};
 use crate::xml::escape;
