@@ -33,7 +33,7 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let (users, network) = (users(spec)?, network(spec)?);
     let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    // Dropped after the child: see step 10.
+    // Dropped after the child, whatever fails: a group that still has a process cannot be removed.
     let mut group;
     let child = users.spawn(flags, || container(spec, &users, &network))?;
     users.map(child.pid())?;

@@ -17,7 +17,8 @@ use crate::judge::groups::{Group, group_with, groups};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -223,7 +224,7 @@ pub fn not_before<'t>(
     let gate = Gate::close(trial, &place, file)?;
     let starting = trial.start().options(options).begin()?;
     let moment = Duration::from_millis(2);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
     let is_early = if gate.holds_somebody(Duration::ZERO)? {
         comes_through(&starting)?
@@ -243,7 +244,7 @@ pub fn not_before<'t>(
 /// that the step has started soon sleeps, and goes on sleeping.
 fn comes_through(starting: &Starting) -> Result<bool> {
     let (start, mut asleep) = (Instant::now(), 0);
-    while asleep < LOOKS && start.elapsed() < PATIENCE {
+    while asleep < LOOKS && start.elapsed() < patience() {
         if starting.stirs(LOOK)? {
             return Ok(true);
         }

@@ -17,7 +17,8 @@ use crate::judge::groups::{Group, group_with, groups, read};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -164,7 +165,7 @@ fn just_as_many_as_asked_for(trial: &Trial) -> Held {
     let Limited { agent, limit, .. } = Limited::bombed(trial)?;
     let word = word_of(&agent)?;
     // Who is refused first may be faster than those who are not.
-    until(PATIENCE, || Ok(copies(trial, &word)? == limit))?;
+    until(patience(), || Ok(copies(trial, &word)? == limit))?;
     let count = copies(trial, &word)?;
     expect(count == limit, &format!("{limit} processes when the command can fork no more"), || {
         format!("there are {count}")

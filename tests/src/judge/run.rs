@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::stream::{Stream, pipe_name, wait_for};
 use super::verdict::{Held, broken};
+use crate::patience::stretched;
 
 /// One run of the step.
 pub struct Run {
@@ -92,7 +93,7 @@ impl Run {
         }
         if signal != Signal::SIGKILL {
             // The step may still be on its way from the fork to its own handlers.
-            sleep(Duration::from_millis(50));
+            sleep(stretched(Duration::from_millis(50)));
         }
         Ok(kill(self.pid(), signal).with_context(|| format!("send {signal} to the step"))?)
     }

@@ -15,7 +15,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use super::run::{Ending, Run};
 use super::trial::Trial;
 use super::verdict::{Broken, broken};
-use super::wait::PATIENCE;
+use crate::patience::patience;
 use crate::sandbox::users;
 
 /// One start of the step, in preparation.
@@ -175,6 +175,6 @@ impl<'t> Start<'t> {
     pub fn finish(self) -> Result<Ending, Broken> {
         let mut run = self.spawn()?;
         run.close_stdin();
-        run.end(PATIENCE * 2).or_else(|error| broken("the step ends", format!("{error:#}")))
+        run.end(patience() * 2).or_else(|error| broken("the step ends", format!("{error:#}")))
     }
 }

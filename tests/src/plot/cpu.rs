@@ -17,7 +17,7 @@ use crate::judge::agent::Agent;
 use crate::judge::groups::{Group, group_with};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Broken;
-use crate::judge::wait::PATIENCE;
+use crate::patience::patience;
 
 /// The limit, in CPUs.
 const LIMIT: f64 = 0.2;
@@ -64,7 +64,7 @@ pub fn measure(trial: &Trial) -> Result<Measured, Broken> {
     let free = account.samples(half, PERIOD)?;
     // The second loop shall have nobody to share the CPUs with.
     drop(agent.run);
-    agent.command.ends_within(PATIENCE)?;
+    agent.command.ends_within(patience())?;
 
     let mut agent = trial.start().options(["--cpus", &LIMIT.to_string()]).agent()?;
     let account = Account::of(trial, &agent)?;
