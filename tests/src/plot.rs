@@ -179,7 +179,7 @@ mod tests {
             0 └────────────────────────────────────────────────────────────
                0                  0.5                  1                  1.5
 
-          most memory seen: 31.0 MiB; processes killed: 1; exit status 137
+          at most 31.0 MiB; processes killed: 1; exit status 137
           measured on Linux 6.12.48, cgroup version 2, CPUs: 4
         ");
     }

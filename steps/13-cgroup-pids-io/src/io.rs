@@ -13,7 +13,7 @@ use crate::{disk, v1, v2};
 /// disks: `linux.resources.blockIO.throttleWriteBpsDevice` of the OCI's runtime configuration.
 ///
 /// The kernel holds back what goes to the disk, and not what goes to the page cache. Whoever writes
-/// past the cache (`O_DIRECT`) waits for each write. Of the others version 2 knows, when the cache
+/// past the cache (`O_DIRECT`) or waits for the disk (`fsync(2)`) is slowed down. Of the others version 2 knows, when the cache
 /// is written back, whose it was, where the memory controller is there too and the file system
 /// helps (ext4, btrfs, xfs …). Version 1 does not.
 pub fn limit_write_bps(group: &Group, disks: &[LinuxThrottleDevice]) -> anyhow::Result<()> {

@@ -118,9 +118,7 @@ pub fn figure(measured: &Measured) -> Figure {
             notes: vec![Note::event((kill, limit), "OOM kill")],
         }],
         caption: vec![
-            format!(
-                "most memory seen: {most:.1} MiB; processes killed: {kills}; exit status {status}"
-            ),
+            format!("at most {most:.1} MiB; processes killed: {kills}; exit status {status}"),
             machine.to_string(),
         ],
     }
