@@ -162,14 +162,15 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "chdir" => on_path(rest, chdir),
         "chroot" => on_path(rest, chroot),
         "unlink" => on_path(rest, unlink),
-        // SAFETY (this one and the next two): each path is a C string that lives until the call has
-        // returned.
+        // SAFETY: the path is a C string that lives until the call has returned.
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
+        // SAFETY: as above.
         "umount" => check(unsafe { umount2(path()?.as_ptr(), 0) }),
-        "mount" => check(unsafe {
-            let tmpfs = c"tmpfs".as_ptr();
-            mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
-        }),
+        "mount" => {
+            let (path, tmpfs) = (path()?, c"tmpfs".as_ptr());
+            // SAFETY: both are C strings that live until the call has returned; tmpfs needs no data.
+            check(unsafe { mount(tmpfs, path.as_ptr(), tmpfs, 0, std::ptr::null()) })
+        }
         "cgroups" => {
             let (path, name) = rest.split_once(' ').unwrap_or((rest, ""));
             let kind = if name.is_empty() { c"cgroup2" } else { c"cgroup" }.as_ptr();
