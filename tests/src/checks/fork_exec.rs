@@ -325,15 +325,20 @@ fn dies_with_the_step(trial: &Trial) -> Held {
 
 fn no_zombie(trial: &Trial) -> Held {
     let agent = trial.start().agent()?;
-    let zombies = || -> anyhow::Result<Vec<String>> {
-        let mut family = trial.host.descendants(agent.run.pid())?;
-        family.retain(|process| process.state() == Some('Z'));
+    let step = Process::of(trial.host, agent.run.pid())?;
+    // Those of the step's processes that are in one of these states (proc(5)).
+    let family = |states: &str| -> anyhow::Result<Vec<String>> {
+        let mut family = trial.host.descendants(step.pid)?;
+        family.retain(|process| process.state().is_some_and(|state| states.contains(state)));
         Ok(family.iter().map(|process| process.pid.to_string()).collect())
     };
-    // A program may be about to wait; only a zombie that stays is one.
-    let gone = until(patience() / 4, || Ok(zombies()?.is_empty()))?;
+    // A step that still runs may be about to start something, and what still runs may be about to
+    // end: the look counts when all have gone to sleep. A program may also be about to wait; only a
+    // zombie that stays is one. The step is looked at first: asleep, it starts nothing more.
+    let at_rest = || Ok(step.state() == Some('S') && family("RDZ")?.is_empty());
+    let gone = until(patience() / 4, at_rest)? || family("Z")?.is_empty();
     expect(gone, "no child of the step's stays a zombie while the command runs", || {
-        format!("State is Z in the status of process {:?}", zombies().unwrap_or_default())
+        format!("State is Z in the status of process {:?}", family("Z").unwrap_or_default())
     })
 }
 
