@@ -22,6 +22,7 @@ use user_ns::Users;
 use uts_ns::own_host_name;
 
 use crate::network::network;
+use crate::resources::limit;
 use crate::users::users;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
@@ -32,7 +33,7 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let (users, network) = (users(spec)?, network(spec)?);
     let mut flags = network.flags();
     flags.set(CloneFlags::CLONE_NEWPID, has_own(spec, LinuxNamespaceType::Pid)?);
-    // Dropped after the child: see step 10.
+    // Dropped after the child, whatever fails: a group that still has a process cannot be removed.
     let mut group;
     let child = users.spawn(flags, || container(spec, &users, &network))?;
     users.map(child.pid())?;
@@ -40,6 +41,9 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     let linux = spec.linux().as_ref();
     group = Group::make(linux.and_then(|linux| linux.cgroups_path().as_deref()))?;
     group.add(child.pid())?;
+    if let Some(resources) = linux.and_then(|linux| linux.resources().as_ref()) {
+        limit(&group, resources)?;
+    }
     wait(&child.release()?)
 }
 

@@ -9,12 +9,14 @@
 //! | [`run`] | the options of `cooper run` into a configuration |
 //! | [`container`] | a configuration into a process |
 //! | [`network`] | the configuration's network and its annotations into a network, and back |
+//! | [`resources`] | the limits of options into the configuration, and from there into the group |
 //! | [`users`] | the configuration's id maps into users, and back |
 //! | [`completion`] | the command line's own description into a shell's completion |
 
 mod completion;
 mod container;
 mod network;
+mod resources;
 mod run;
 mod users;
 

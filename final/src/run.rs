@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use cgroup_cpu::CpuOptions;
+use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, with_cgroups};
+use cgroup_pids_io::PidsIoOptions;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use net_ns::NetOptions;
@@ -18,7 +21,7 @@ use time_ns::TimeOptions;
 use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
-use crate::{container, network, users};
+use crate::{container, network, resources, users};
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,6 +46,12 @@ pub struct RunOptions {
     time: TimeOptions,
     #[command(flatten)]
     cgroup: CgroupOptions,
+    #[command(flatten)]
+    cpu: CpuOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
+    #[command(flatten)]
+    pids_io: PidsIoOptions,
     /// The directory that becomes the container's root
     rootfs: PathBuf,
     #[command(flatten)]
@@ -86,6 +95,9 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     if let Some(path) = options.cgroup.path()? {
         configuration["linux"]["cgroupsPath"] = utf8(path.as_os_str())?.into();
     }
+    resources::describe_cpu(&options.cpu, &mut configuration);
+    resources::describe_memory(&options.memory, &mut configuration);
+    resources::describe_pids_io(&options.pids_io, &mut configuration);
     if options.pid.init {
         configuration["annotations"][container::INIT] = "true".into();
     }
@@ -190,5 +202,27 @@ mod tests {
         assert_eq!(clocks, ["boottime", "monotonic"]);
         let path = linux.cgroups_path().as_ref().unwrap();
         assert_eq!(path.parent(), Some("/ours".as_ref()));
+    }
+    #[test]
+    fn a_number_of_cpus_is_written_down_as_quota_and_period() {
+        let linux = spec(&["run", "--cpus", "0.2", "/srv/alpine", "sh"]).linux().clone().unwrap();
+        let cpu = linux.resources().clone().unwrap().cpu().clone().unwrap();
+        assert_eq!((cpu.quota(), cpu.period()), (Some(20_000), Some(100_000)));
+        let linux = spec(&["run", "/srv/alpine", "sh"]).linux().clone().unwrap();
+        assert!(linux.resources().is_none());
+    }
+    #[test]
+    fn an_amount_of_memory_is_written_down_with_no_swap_beyond_it() {
+        let linux = spec(&["run", "-m", "32m", "/srv/alpine", "sh"]).linux().clone().unwrap();
+        let memory = linux.resources().clone().unwrap().memory().unwrap();
+        assert_eq!((memory.limit(), memory.swap()), (Some(32 << 20), Some(32 << 20)));
+    }
+
+    #[test]
+    fn a_number_of_processes_is_written_down() {
+        let words = ["run", "--pids-limit", "16", "/srv/alpine", "sh"];
+        let resources = spec(&words).linux().clone().unwrap().resources().clone().unwrap();
+        assert_eq!(resources.pids().unwrap().limit(), 16);
+        assert!(resources.block_io().is_none());
     }
 }

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
-step_userns='' step_uptime='' step_parent=''
+step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_pids='' step_disks=()
 
-# more_option ARG...: takes one of the options that steps 08 to 10 bring; step_taken is how many words it had.
+# more_option ARG...: takes one of the options that steps 08 to 13 bring; step_taken is how many words it had.
 more_option() {
     case $1 in
     --userns)
         step_userns=yes step_taken=1
         ;;
-    --uptime=* | --cgroup-parent=*)
+    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=*)
         more_option "${1%%=*}" "${1#*=}"
         step_taken=1
         ;;
@@ -21,6 +21,22 @@ more_option() {
     --cgroup-parent)
         [ -n "${2-}" ] || fail 125 "$1 needs a path"
         step_parent=/$2 step_taken=2
+        ;;
+    --cpus)
+        [ -n "${2-}" ] || fail 125 "$1 needs a number"
+        step_cpus=$2 step_taken=2
+        ;;
+    --memory | -m)
+        [ -n "${2-}" ] || fail 125 "$1 needs a size"
+        step_memory=$2 step_taken=2
+        ;;
+    --pids-limit)
+        [ -n "${2-}" ] || fail 125 "$1 needs a number"
+        step_pids=$2 step_taken=2
+        ;;
+    --device-write-bps)
+        [ -n "${2-}" ] || fail 125 "$1 needs a disk and a rate"
+        step_disks+=("$2") step_taken=2
         ;;
     *) return 1 ;;
     esac

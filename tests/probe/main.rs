@@ -33,6 +33,12 @@
 //! | `down NAME` | takes a network interface down | `ok` or `errno N` |
 //! | `ptrace PID` | begins to trace a process | `ok` or `errno N` |
 //! | `clock N` | asks clock N for its time | `ok SECONDS.NANOSECONDS` or `errno N` |
+//! | `burn N` | starts N processes that use all CPU time that they get | `ok` or `errno N` |
+//! | `take N` | takes N MiB of memory, and keeps it | `ok` |
+//! | `feed N` | starts a process that does the same | `ok taken`, or `ok died` |
+//! | `breed N` | forks every N milliseconds for ever, and so does every process that comes of it | |
+//! | `bomb` | forks until the kernel refuses it, and so does every process that comes of it; they stay | `ok` |
+//! | `store N` | writes N bytes to standard error, in pieces that a disk takes without the page cache | `ok` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -47,6 +53,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
 use std::sync::Mutex;
+use std::thread::sleep;
 use std::time::Duration;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
@@ -155,14 +162,15 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "chdir" => on_path(rest, chdir),
         "chroot" => on_path(rest, chroot),
         "unlink" => on_path(rest, unlink),
-        // SAFETY (this one and the next two): each path is a C string that lives until the call has
-        // returned.
+        // SAFETY: the path is a C string that lives until the call has returned.
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
+        // SAFETY: as above.
         "umount" => check(unsafe { umount2(path()?.as_ptr(), 0) }),
-        "mount" => check(unsafe {
-            let tmpfs = c"tmpfs".as_ptr();
-            mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
-        }),
+        "mount" => {
+            let (path, tmpfs) = (path()?, c"tmpfs".as_ptr());
+            // SAFETY: both are C strings that live until the call has returned; tmpfs needs no data.
+            check(unsafe { mount(tmpfs, path.as_ptr(), tmpfs, 0, std::ptr::null()) })
+        }
         "cgroups" => {
             let (path, name) = rest.split_once(' ').unwrap_or((rest, ""));
             let kind = if name.is_empty() { c"cgroup2" } else { c"cgroup" }.as_ptr();
@@ -205,7 +213,16 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
             _ => Ok(String::new()),
         },
         "clock" => clock(number(rest)?),
+        "burn" => burn(number(rest)?),
+        "take" => {
+            take(number(rest)?);
+            Ok(String::new())
+        }
+        "feed" => feed(number(rest)?),
         "strays" => strays(number(rest)?),
+        "breed" => breed(number(rest)?),
+        "bomb" => Ok(bomb()),
+        "store" => store(number(rest)?),
         "listen" => listen(rest),
         "accept" => accept(),
         "connect" => {
@@ -296,6 +313,86 @@ fn strays(count: c_int) -> io::Result<String> {
         // SAFETY: a null pointer means that the status is not wanted, wait(2).
         child => check(unsafe { waitpid(child, std::ptr::null_mut(), 0) }),
     }
+}
+
+fn burn(count: c_int) -> io::Result<String> {
+    for _ in 0..count {
+        match fork() {
+            -1 => return Err(io::Error::last_os_error()),
+            0 => loop {
+                std::hint::spin_loop();
+            },
+            _ => {}
+        }
+    }
+    Ok(String::new())
+}
+
+/// Memory counts from the moment at which something is written to it.
+fn take(mebibytes: c_int) {
+    let count = usize::try_from(mebibytes).unwrap_or(0) << 20;
+    std::mem::forget(std::hint::black_box(vec![1_u8; count]));
+}
+
+/// The child says by a byte that it has it all, and by the end of the file that it has died.
+fn feed(mebibytes: c_int) -> io::Result<String> {
+    let (mut news, mut mouth) = io::pipe()?;
+    match fork() {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            take(mebibytes);
+            let _ = mouth.write_all(b"!");
+            loop {
+                pause();
+            }
+        }
+        _ => {
+            drop(mouth);
+            let count = news.read(&mut [0])?;
+            Ok(if count > 0 { "taken" } else { "died" }.into())
+        }
+    }
+}
+
+/// A fork bomb with a slow fuse. A fork that is refused is tried again.
+fn breed(milliseconds: c_int) -> ! {
+    loop {
+        fork();
+        sleep(Duration::from_millis(milliseconds.unsigned_abs().into()));
+    }
+}
+
+/// A fork bomb: whoever is born forks as well. Each one rests when it is refused; one that does not
+/// would keep the judge from its work, and show nothing more.
+fn bomb() -> String {
+    let mut is_first = true;
+    loop {
+        match fork() {
+            -1 if is_first => return String::new(),
+            -1 => loop {
+                pause();
+            },
+            0 => is_first = false,
+            _ => {}
+        }
+    }
+}
+
+/// Memory that begins where a page does: `O_DIRECT` asks for it (open(2)).
+#[repr(C, align(4096))]
+struct Page([u8; 1 << 16]);
+
+fn store(count: c_int) -> io::Result<String> {
+    let page = Box::new(Page([0x5a; 1 << 16]));
+    let mut left = usize::try_from(count).unwrap_or(0);
+    while left > 0 {
+        let length = left.min(page.0.len());
+        // SAFETY: `page` has at least this length, and lives until the call has returned.
+        let written = unsafe { write(2, page.0.as_ptr().cast(), length) };
+        let Ok(written) = usize::try_from(written) else { return Err(io::Error::last_os_error()) };
+        left -= written;
+    }
+    Ok(String::new())
 }
 
 fn hostname() -> io::Result<String> {

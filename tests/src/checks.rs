@@ -3,7 +3,10 @@
 //! One file per step, and in each the table of its checks. How much a check counts for which step
 //! is said in [`crate::steps`].
 
+mod cgroup_cpu;
+mod cgroup_memory;
 mod cgroup_ns;
+mod cgroup_pids_io;
 mod chroot;
 mod fork_exec;
 mod ipc_ns;
@@ -46,6 +49,9 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         user_ns::CHECKS,
         time_ns::CHECKS,
         cgroup_ns::CHECKS,
+        cgroup_cpu::CHECKS,
+        cgroup_memory::CHECKS,
+        cgroup_pids_io::CHECKS,
     ]
     .into_iter()
     .flatten()

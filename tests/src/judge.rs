@@ -6,14 +6,19 @@
 //! - [`agent`]: the probe, running as the container's command, and the orders it takes.
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
-//! - [`groups`]: which control groups a process is in.
+//! - [`groups`]: which control groups a process is in; [`account`]: what the kernel counts there.
+//! - [`disk`]: a disk of the trial's own.
+//! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
 //! - [`random`]: words and numbers that nobody can know before.
 //! - [`wait`]: how long, and looking again until something has happened.
 //! - [`verdict`]: how a check ends.
 
+pub mod account;
 pub mod agent;
+pub mod disk;
+pub mod gate;
 pub mod groups;
 pub mod kernel;
 pub mod netfilter;

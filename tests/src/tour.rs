@@ -48,6 +48,8 @@ struct Sight {
     view: View,
     /// What `ls /` said on the host and in the container.
     listings: [String; 2],
+    /// The options that limited it.
+    limits: Vec<String>,
 }
 
 /// Takes the tour.
@@ -125,20 +127,15 @@ impl Stop {
     }
 
     /// What comes before the command on the step's command line.
-    fn call(&self) -> Vec<&str> {
+    fn call<'s>(&'s self, limits: &'s [String]) -> Vec<&'s str> {
         let rootfs = self.step.takes_rootfs().then_some("rootfs");
-        self.words.iter().map(String::as_str).chain(rootfs).collect()
+        self.words.iter().chain(limits).map(String::as_str).chain(rootfs).collect()
     }
 
     fn visit(&self, programs: &Path, root: &Path) -> Result<Sight> {
-        let program = programs.join(self.name());
-        if !program.exists() {
-            let missing = program.display();
-            bail!("{missing} is not there: run `cargo tour` in the clone, which builds it");
-        }
         let subject = Subject {
             step: self.step,
-            program,
+            program: programs::find(programs, self.name(), "tour")?,
             prefix: self.words[1..].iter().map(Into::into).collect(),
             rootfs: Some(root.to_owned()),
             seed: 1,
@@ -155,7 +152,7 @@ impl Stop {
             page.command(&["ls", "/"], host)?;
         }
         let same = if host == container { "the same, as on the host" } else { container };
-        page.command(&[self.call(), vec!["ls", "/"]].concat(), same)?;
+        page.command(&[self.call(&sight.limits), vec!["ls", "/"]].concat(), same)?;
         page.line("")?;
 
         let is_new = |facet: &Facet| facet.state != state_before(before, &facet.name);
@@ -180,14 +177,16 @@ fn look(trial: &Trial) -> Result<Sight, Broken> {
     let hosts_ls = candidates("ls").into_iter().next().context("find ls on this host")?;
     let inside_ls = if trial.takes_rootfs() { Path::new("/bin/ls") } else { &hosts_ls };
     let outside = trial.start().on_the_host(&hosts_ls).command(["/"]).finish()?;
-    let inside = trial.start().command([inside_ls, Path::new("/")]).finish()?;
+    let limits = view::limits::options(trial)?;
+    let inside = trial.start().options(&limits).command([inside_ls, Path::new("/")]).finish()?;
     let names = |output: &[u8]| {
         let text = String::from_utf8_lossy(output);
         // What the judge has put there is none of the reader's business.
         text.split_whitespace().filter(|name| *name != "checks").collect::<Vec<_>>().join(" ")
     };
     let listings = [names(&outside.stdout), names(&inside.stdout)];
-    Ok(Sight { view: view::look(trial)?, listings })
+    let limits = limits.into_iter().map(String::from).collect();
+    Ok(Sight { view: view::look(trial)?, listings, limits })
 }
 
 /// The facets that tell the steps apart: no step takes the caller's descriptors away.

@@ -4,6 +4,7 @@
 //! is the regression test of a step, the specification that students are graded against, and the
 //! listing in its chapter.
 
+pub mod limits;
 mod look;
 
 use std::fmt::{self, Display};

@@ -47,8 +47,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let users = options.user.users()?;
     let network = options.net.network()?;
     let flags = CloneFlags::CLONE_NEWPID | network.flags();
-    // Declared before the child, and so dropped after it: until that has ended, nobody can remove
-    // the group.
+    // Dropped after the child, whatever fails: a group that still has a process cannot be removed.
     let mut group;
     let child = users.spawn(flags, || container(options, &users, &network))?;
     users.map(child.pid())?;

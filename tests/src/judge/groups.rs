@@ -1,9 +1,10 @@
 //! Which control groups a process is in, as the judge sees it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::kernel::Process;
 use super::trial::Trial;
@@ -32,6 +33,17 @@ impl Group {
     pub fn path(&self) -> &Path {
         self.directory.strip_prefix(&self.top).unwrap_or(&self.directory)
     }
+
+    /// Whether it is of version 2.
+    pub fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
+    /// The directories from the group up to the root of the hierarchy, which is not among them: a
+    /// step may give its container several groups, one in the other.
+    pub fn own(&self) -> impl Iterator<Item = &Path> {
+        self.directory.ancestors().take_while(|directory| *directory != self.top)
+    }
 }
 
 /// The groups of a process: on version 2 one, on version 1 one for each of [`NEEDED`]. Where the
@@ -50,6 +62,31 @@ pub fn groups(trial: &Trial, process: &Process) -> Result<Groups, Broken> {
         return Err(Broken::Unsupported(reason.into()));
     }
     Ok(used.into_iter().map(named).collect())
+}
+
+/// The group of a process in the hierarchy that has the controller. Where the throw-away host has
+/// none, no check about its limits can be run.
+pub fn group_with(trial: &Trial, process: &Process, controller: &str) -> Result<Group, Broken> {
+    let unsupported = |reason: String| Broken::Unsupported(reason);
+    let has = |group: &Group| {
+        group.is_unified() || group.controllers.split(',').any(|name| name == controller)
+    };
+    let group = groups(trial, process)?.into_values().find(has).ok_or_else(|| {
+        unsupported(format!("no hierarchy with the controller `{controller}` is mounted"))
+    })?;
+    // On version 1 a hierarchy has all of its controllers in every group.
+    let handed_down = group.top.join("cgroup.subtree_control");
+    let is_there = !group.is_unified()
+        || read(&handed_down)?.split_whitespace().any(|name| name == controller);
+    let reason = || {
+        format!("the groups here have no controller `{controller}` (see `cargo workshop doctor`)")
+    };
+    is_there.then_some(group).ok_or_else(|| unsupported(reason()))
+}
+
+/// One of the files of a group.
+pub fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("read {}", file.display()))
 }
 
 fn named(hierarchy: Hierarchy) -> (String, Group) {

@@ -85,6 +85,13 @@ impl Stream {
         }
     }
 
+    /// Whether within `limit` something comes that has not been read yet, or the end.
+    pub fn stirs(&self, limit: Duration) -> Result<bool> {
+        let mut wait = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        Ok(poll(&mut wait, timeout).context("poll a standard stream of the step")? > 0)
+    }
+
     /// What has been read and not yet been taken as a line.
     pub fn rest(&mut self) -> Result<String> {
         self.take_what_is_there()?;

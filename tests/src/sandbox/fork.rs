@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::interrupt;
+use crate::patience::stretched;
 
 /// Work that another process is doing. When this is dropped the process is killed.
 pub struct Pending<T> {
@@ -157,7 +158,7 @@ pub fn run<T>(work: impl FnOnce() -> Result<T>) -> Result<T>
 where
     T: Serialize + DeserializeOwned,
 {
-    start(Duration::from_secs(10), work)?.finish()
+    start(stretched(Duration::from_secs(10)), work)?.finish()
 }
 
 /// Whether the kernel does something, tried in a child that ends at once; its reason, if not.

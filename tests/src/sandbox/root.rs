@@ -20,9 +20,7 @@ use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 
 use super::devices;
 use super::layers::{Layers, STAGE, Upper};
-use super::mounts::{
-    fd_path, make_dir, make_dirs, make_mounts_private, open_path, read_only_bind, tmpfs,
-};
+use super::mounts::{bind, fd_path, make_dir, make_dirs, make_mounts_private, open_path, tmpfs};
 use super::{Overlay, Sandbox};
 use crate::mountinfo::{self, Mount};
 
@@ -200,7 +198,7 @@ impl Builder {
         } else if !target.exists() {
             File::create(&target).with_context(|| format!("make {}", target.display()))?;
         }
-        read_only_bind(source, &target)
+        bind(source, &target, libc::MOUNT_ATTR_RDONLY)
     }
 
     fn lay(&mut self, overlay: &Overlay, of: &File) -> Result<()> {

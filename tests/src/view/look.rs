@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::{Facet, State, View};
+use super::{Facet, State, View, limits};
 use crate::judge::kernel::Process;
 use crate::judge::network::interfaces_of_a_new_namespace;
 use crate::judge::trial::Trial;
@@ -14,26 +14,24 @@ use crate::mountinfo::Mount;
 /// Runs the probe inside and outside, and compares the two, facet by facet.
 pub fn look(trial: &Trial) -> Result<View, Broken> {
     let mut outside = trial.start().agent_on_the_host()?;
-    let mut inside = trial.start().agent()?;
+    let mut inside = trial.start().options(limits::options(trial)?).agent()?;
     let names = [outside.must("hostname")?, inside.must("hostname")?];
     let pair = Pair { trial, inside: &inside.command, outside: &outside.command };
-    Ok(View {
-        facets: vec![
-            pair.root()?,
-            pair.mount_table()?,
-            pair.devices()?,
-            pair.host_name(&names)?,
-            pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
-            pair.processes()?,
-            pair.network()?,
-            pair.users()?,
-            pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
-            pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
-            pair.capabilities()?,
-            pair.system_calls()?,
-            pair.descriptors()?,
-        ],
-    })
+    let mut facets = vec![
+        pair.root()?,
+        pair.mount_table()?,
+        pair.devices()?,
+        pair.host_name(&names)?,
+        pair.by_namespace("IPC objects", "ipc", "System V objects and message queues")?,
+        pair.processes()?,
+        pair.network()?,
+        pair.users()?,
+        pair.by_namespace("clocks", "time", "boot time and monotonic clock")?,
+        pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
+    ];
+    facets.extend(limits::facets(trial, pair.outside, pair.inside)?);
+    facets.extend([pair.capabilities()?, pair.system_calls()?, pair.descriptors()?]);
+    Ok(View { facets })
 }
 
 /// The same program inside and outside.

@@ -36,6 +36,20 @@ pub fn can_judge(test: &str) -> bool {
     reason.is_none()
 }
 
+/// Whether a throw-away host has control groups in which a container can be limited. If not the test
+/// named is counted as unsupported, out loud.
+pub fn can_limit(test: &str) -> bool {
+    let script = "cd /sys/fs/cgroup/memory || cd /sys/fs/cgroup; mkdir a && cat a/memory.stat";
+    let output = Command::new(WORKSHOP)
+        .args(["sandbox", "sh", "-c", script])
+        .output()
+        .expect("workshop runs");
+    if !output.status.success() {
+        say_unsupported(test, "no control group with the controller memory can be made here");
+    }
+    output.status.success()
+}
+
 /// Says what cannot be tried here, and why. Standard error is written to directly, because the test
 /// runner hides what a test prints.
 pub fn say_unsupported(what: &str, reason: &str) {

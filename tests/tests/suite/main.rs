@@ -9,6 +9,7 @@ mod hostile;
 mod independent;
 mod mutants;
 mod network;
+mod plot;
 mod reference;
 mod tour;
 mod view;

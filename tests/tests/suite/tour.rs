@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::binaries::{WORKSHOP, beside_others, can_judge, clone, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, can_limit, clone, reference};
 
 #[test]
 fn the_tour_measures_the_matrix_that_the_book_shows() {
@@ -26,9 +26,12 @@ fn the_tour_measures_the_matrix_that_the_book_shows() {
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{errors}");
     for part in
-        ["03-pivot-root: The host's root leaves", "> root directory", "cooper run --userns rootfs"]
+        ["03-pivot-root: The host's root leaves", "> root directory", "cooper run --userns "]
     {
         assert!(text.contains(part), "the tour does not show {part:?}: {text}");
+    }
+    if !can_limit("the matrix that the tour measures") {
+        return;
     }
     for file in ["isolation-matrix.svg", "isolation-matrix.txt"] {
         let measured = fs::read_to_string(out.path().join(file)).expect("the tour writes it");

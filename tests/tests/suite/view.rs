@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::binaries::{WORKSHOP, beside_others, can_judge, reference};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, can_limit, reference};
 use crate::reference::STEPS;
 
 #[test]
@@ -14,7 +14,8 @@ fn the_view_of_every_step_is_as_written() {
     if !can_judge("the_view_of_every_step_is_as_written") {
         return;
     }
-    for step in STEPS {
+    let can_limit = can_limit("the_view_of_every_step_is_as_written, from 11-cgroup-cpu on");
+    for step in STEPS.into_iter().filter(|step| can_limit || *step < "11") {
         insta::with_settings!({
             snapshot_path => "../../snapshots",
             prepend_module_to_snapshot => false,
