@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
-step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory=''
+step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_upper=''
 
-# more_option ARG...: takes one of the options that steps 08 to 12 bring; step_taken is how many words it had.
+# more_option ARG...: takes one of the options that steps 08 to 14 bring; step_taken is how many words it had.
 more_option() {
     case $1 in
     --userns)
         step_userns=yes step_taken=1
         ;;
-    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=*)
+    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --upper=*)
         more_option "${1%%=*}" "${1#*=}"
         step_taken=1
         ;;
@@ -29,6 +29,10 @@ more_option() {
     --memory | -m)
         [ -n "${2-}" ] || fail 125 "$1 needs a size"
         step_memory=$2 step_taken=2
+        ;;
+    --upper)
+        [ -n "${2-}" ] || fail 125 "$1 needs a directory"
+        step_upper=$2 step_taken=2
         ;;
     *) return 1 ;;
     esac

@@ -11,6 +11,7 @@ mod fork_exec;
 mod ipc_ns;
 mod mount_ns;
 mod net_ns;
+mod overlay;
 mod pid_ns;
 mod pivot_root;
 mod time_ns;
@@ -50,6 +51,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         cgroup_ns::CHECKS,
         cgroup_cpu::CHECKS,
         cgroup_memory::CHECKS,
+        overlay::CHECKS,
     ]
     .into_iter()
     .flatten()

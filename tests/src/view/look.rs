@@ -43,12 +43,21 @@ struct Pair<'t> {
 
 impl Pair<'_> {
     fn root(&self) -> Result<Facet> {
-        let rootfs = self.trial.rootfs_id()?;
+        let rootfs = self.trial.due_root(self.inside)?;
         let (root, namespaces_root) = (self.inside.root()?, self.inside.joined()?.root);
         let (state, shown, in_short) = if root == self.outside.root()? {
             (State::Shared, "the host's", "/")
         } else if root == rootfs && namespaces_root == rootfs {
-            (State::Own, "ROOTFS, and the mount namespace has no other", "rootfs and no other")
+            let layered = rootfs != self.trial.rootfs_id()?;
+            let (shown, in_short) = if layered {
+                (
+                    "ROOTFS beneath a layer of its own, and the mount namespace has no other",
+                    "layers and no other",
+                )
+            } else {
+                ("ROOTFS, and the mount namespace has no other", "rootfs and no other")
+            };
+            (State::Own, shown, in_short)
         } else if root == rootfs {
             let shown = "ROOTFS, but the mount namespace's is still the host's";
             (State::Limited, shown, "rootfs within the host's")

@@ -8,6 +8,7 @@ mod hostile;
 mod independent;
 mod mutants;
 mod network;
+mod overlay;
 mod reference;
 mod tour;
 mod view;

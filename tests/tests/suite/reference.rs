@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 13] = [
+pub const STEPS: [&str; 14] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -22,6 +22,7 @@ pub const STEPS: [&str; 13] = [
     "10-cgroup-ns",
     "11-cgroup-cpu",
     "12-cgroup-memory",
+    "14-overlay",
 ];
 
 /// Judges `program` as `step` and returns what `workshop grade` did.
