@@ -21,29 +21,26 @@ use crate::stack::Stack;
 /// Mounts the stack on `target`. Returns false where the kernel takes no layers one by one: that
 /// came with Linux 6.8.
 pub fn mount(stack: &Stack, target: &Path) -> nix::Result<bool> {
-    let overlay = match context(stack) {
-        Ok(Some(context)) => context,
-        Ok(None) => return Ok(false),
-        Err(errno) => return Err(of_nix(errno)),
-    };
-    let attach = || {
-        fsconfig_create(&overlay)?;
-        let mount = fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-        move_mount(&mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-    };
-    attach().map_err(of_nix)?;
-    Ok(true)
+    match attach(stack, target) {
+        Ok(()) => Ok(true),
+        // An option that it does not know; before Linux 6.5 that comes out only when the overlay is
+        // to be made. (Or it is a layer that it will not have: it says so again, the old way.)
+        Err(rustix::io::Errno::INVAL) => Ok(false),
+        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+    }
 }
 
-fn context(stack: &Stack) -> rustix::io::Result<Option<OwnedFd>> {
+fn attach(stack: &Stack, target: &Path) -> rustix::io::Result<()> {
+    let overlay = context(stack)?;
+    fsconfig_create(&overlay)?;
+    let mount = fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    move_mount(&mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+fn context(stack: &Stack) -> rustix::io::Result<OwnedFd> {
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (place, layer) in stack.lower.iter().enumerate() {
-        match fsconfig_set_string(&overlay, "lowerdir+", path_of(layer)) {
-            // An option that it does not know. (Or it is the layer that it will not have; then it
-            // says so again when it is asked the old way.)
-            Err(rustix::io::Errno::INVAL) if place == 0 => return Ok(None),
-            result => result?,
-        }
+    for layer in &stack.lower {
+        fsconfig_set_string(&overlay, "lowerdir+", path_of(layer))?;
     }
     fsconfig_set_string(&overlay, "upperdir", path_of(&stack.writable.upper))?;
     fsconfig_set_string(&overlay, "workdir", path_of(&stack.writable.work))?;
@@ -54,9 +51,5 @@ fn context(stack: &Stack) -> rustix::io::Result<Option<OwnedFd>> {
         }
     }
     fsconfig_set_string(&overlay, "source", stack.source.as_os_str())?;
-    Ok(Some(overlay))
-}
-
-fn of_nix(errno: rustix::io::Errno) -> Errno {
-    Errno::from_raw(errno.raw_os_error())
+    Ok(overlay)
 }
