@@ -23,7 +23,7 @@ use crate::exercise::Step;
 use crate::item::item;
 
 /// Code blocks that a page may hold itself. Others would be copies, so they have to be quoted.
-const OWN_BLOCKS: [&str; 4] = ["console", "sh", "c", "text"];
+const OWN_BLOCKS: [&str; 5] = ["console", "console groups", "sh", "c", "text"];
 
 /// The page with every directive replaced by what it quotes from the files beneath `root`.
 pub fn expand(root: &Path, page: &str) -> anyhow::Result<String> {

@@ -51,6 +51,22 @@ pub fn no_sandbox() -> anyhow::Result<Option<String>> {
     Ok((!output.status.success()).then_some(reason))
 }
 
+/// Makes a control group in the sandbox, and looks whether it can be limited.
+const TRY_GROUPS: &str = "cd /sys/fs/cgroup || exit
+    if test -e cgroup.controllers
+    then
+        mkdir try && test -e try/cpu.max -a -e try/memory.max -a -e try/pids.max
+    else
+        mkdir cpu/try cpuacct/try pids/try memory/try && test -e memory/try/memory.limit_in_bytes
+    fi";
+
+/// Whether a sandbox on this machine, for this user, has control groups that can be limited.
+pub fn has_groups() -> anyhow::Result<bool> {
+    let mut command = Command::new(programs()?.join("workshop"));
+    let output = command.args(["sandbox", "--", "sh", "-c", TRY_GROUPS]).output();
+    Ok(output.context("run workshop")?.status.success())
+}
+
 /// `sh` in a sandbox, in the folder `root`, with this build's programs in its PATH.
 pub fn sandbox(root: &Path) -> anyhow::Result<Command> {
     let programs = programs()?;

@@ -17,6 +17,10 @@
 //! `[..]` stands for any text within a line, and a line `...` for any number of lines. All blocks
 //! of a page run in one shell, in their order, so a later one finds what an earlier one has done. A
 //! command that starts a shell hands the next commands over to it, until `exit`.
+//!
+//! A block that begins with `console groups` needs control groups that can be limited. Where the
+//! sandbox has none (it has if root makes it, or a user who has a delegated group) it is not run,
+//! and that is said.
 
 use std::ops::Range;
 
@@ -29,15 +33,19 @@ pub struct Exchange {
     pub command: String,
     /// The lines of the page, counted from 0, that hold the output.
     pub output: Range<usize>,
+    /// Whether it can only be run where control groups can be made.
+    pub needs_groups: bool,
 }
 
 /// Every exchange of a page, in order.
 pub fn exchanges(page: &str) -> anyhow::Result<Vec<Exchange>> {
     let mut exchanges: Vec<Exchange> = Vec::new();
     let mut first = None;
+    let mut needs_groups = false;
     for (number, line) in page.lines().enumerate() {
         let Some(first_of_block) = first else {
-            first = (line == "```console").then_some(exchanges.len());
+            needs_groups = line == "```console groups";
+            first = (needs_groups || line == "```console").then_some(exchanges.len());
             continue;
         };
         let last = exchanges.get_mut(first_of_block..).and_then(<[Exchange]>::last_mut);
@@ -45,7 +53,8 @@ pub fn exchanges(page: &str) -> anyhow::Result<Vec<Exchange>> {
         if line == "```" {
             first = None;
         } else if let Some(command) = line.strip_prefix("# ") {
-            exchanges.push(Exchange { command: command.to_owned(), output: next..next });
+            let command = command.to_owned();
+            exchanges.push(Exchange { command, output: next..next, needs_groups });
         } else {
             let last =
                 last.with_context(|| format!("line {next}: a transcript begins with `# COMMAND`"))?;
@@ -140,6 +149,13 @@ mod tests {
         assert_eq!(commands, ["echo one\necho two", "true", "id"]);
         assert_eq!(found[0].output, 5..7);
         assert_eq!(found[1].output, 8..8);
+    }
+
+    #[test]
+    fn a_block_may_need_control_groups() {
+        let page = "```console\n# one\n```\n```console groups\n# two\n```\n";
+        let found = exchanges(page).unwrap();
+        assert_eq!(found.iter().map(|each| each.needs_groups).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

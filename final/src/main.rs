@@ -36,7 +36,7 @@ struct Cooper {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::RunOptions),
+    Run(Box<run::RunOptions>),
     Completion(completion::CompletionOptions),
 }
 

@@ -7,7 +7,8 @@ use cgroup_cpu::options::PERIOD;
 use cgroup_cpu::{CpuOptions, limit_cpu};
 use cgroup_memory::{MemoryOptions, limit_memory, limit_swap};
 use cgroup_ns::Group;
-use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
+use cgroup_pids_io::{PidsIoOptions, limit_pids, limit_write_bps};
+use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 use serde_json::{Value, json};
 
 /// Writes into a configuration how much CPU time the container gets.
@@ -26,6 +27,18 @@ pub fn describe_memory(options: &MemoryOptions, configuration: &mut Value) {
     }
 }
 
+/// Writes into a configuration how many processes the container has, and how fast it writes.
+pub fn describe_pids_io(options: &PidsIoOptions, configuration: &mut Value) {
+    if let Some(limit) = options.pids_limit {
+        configuration["linux"]["resources"]["pids"] = json!({ "limit": limit });
+    }
+    let disks = &options.device_write_bps;
+    if !disks.is_empty() {
+        let block_io = json!({ "throttleWriteBpsDevice": disks });
+        configuration["linux"]["resources"]["blockIO"] = block_io;
+    }
+}
+
 /// Limits the group as the configuration says. What it asks for beyond that is refused: a limit
 /// that is read and not set would be worse than none.
 pub fn limit(group: &Group, resources: &LinuxResources) -> anyhow::Result<()> {
@@ -35,6 +48,13 @@ pub fn limit(group: &Group, resources: &LinuxResources) -> anyhow::Result<()> {
     }
     if let Some(memory) = *rest.memory() {
         rest.set_memory(memory_and_swap(group, memory)?);
+    }
+    if let Some(pids) = rest.pids() {
+        processes(group, pids.limit())?;
+        rest.set_pids(None);
+    }
+    if let Some(block_io) = rest.block_io().clone() {
+        rest.set_block_io(writes(group, block_io)?);
     }
     refuse(&rest)
 }
@@ -62,6 +82,22 @@ fn memory_and_swap(group: &Group, mut memory: LinuxMemory) -> anyhow::Result<Opt
     }
     memory.set_limit(None);
     Ok(Some(memory).filter(|rest| *rest != LinuxMemory::default()))
+}
+
+/// Limits the number of processes. To runc, and so to its configurations, 0 is no limit either.
+fn processes(group: &Group, limit: i64) -> anyhow::Result<()> {
+    if limit < 1 {
+        return Ok(());
+    }
+    let limit = u32::try_from(limit);
+    limit_pids(group, limit.context("the configuration's limit of processes has over 32 bits")?)
+}
+
+/// Limits the writes to disks, and returns what is left to do.
+fn writes(group: &Group, mut block_io: LinuxBlockIo) -> anyhow::Result<Option<LinuxBlockIo>> {
+    limit_write_bps(group, block_io.throttle_write_bps_device().as_deref().unwrap_or_default())?;
+    block_io.set_throttle_write_bps_device(None);
+    Ok(Some(block_io).filter(|rest| *rest != LinuxBlockIo::default()))
 }
 
 /// To the specification -1 is as good as none.

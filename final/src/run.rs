@@ -8,6 +8,7 @@ use anyhow::Context;
 use cgroup_cpu::CpuOptions;
 use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, with_cgroups};
+use cgroup_pids_io::PidsIoOptions;
 use fork_exec::CommandLine;
 use mount_ns::default_mounts;
 use net_ns::NetOptions;
@@ -49,6 +50,8 @@ pub struct RunOptions {
     cpu: CpuOptions,
     #[command(flatten)]
     memory: MemoryOptions,
+    #[command(flatten)]
+    pids_io: PidsIoOptions,
     #[command(flatten)]
     overlay: OverlayOptions,
     /// The directories that together become the container's root: TOP:…:BOTTOM
@@ -97,6 +100,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     }
     resources::describe_cpu(&options.cpu, &mut configuration);
     resources::describe_memory(&options.memory, &mut configuration);
+    resources::describe_pids_io(&options.pids_io, &mut configuration);
     if options.pid.init {
         configuration["annotations"][container::INIT] = "true".into();
     }
@@ -228,5 +232,13 @@ mod tests {
         let linux = spec(&["run", "-m", "32m", "/srv/alpine", "sh"]).linux().clone().unwrap();
         let memory = linux.resources().clone().unwrap().memory().unwrap();
         assert_eq!((memory.limit(), memory.swap()), (Some(32 << 20), Some(32 << 20)));
+    }
+
+    #[test]
+    fn a_number_of_processes_is_written_down() {
+        let words = ["run", "--pids-limit", "16", "/srv/alpine", "sh"];
+        let resources = spec(&words).linux().clone().unwrap().resources().clone().unwrap();
+        assert_eq!(resources.pids().unwrap().limit(), 16);
+        assert!(resources.block_io().is_none());
     }
 }

@@ -54,6 +54,28 @@ limit_memory() {
     fi
 }
 
+# limit_writes DISK:RATE: in bytes a second.
+limit_writes() {
+    local node=${1%:*} rate=${1##*:} number group
+    [[ $1 == *:* && ${rate,,} =~ ^([0-9]{1,9})([kmg]?)b?$ ]] || fail 125 "--device-write-bps $1: not DISK:RATE"
+    rate=$((10#${BASH_REMATCH[1]}))
+    case ${BASH_REMATCH[2]} in
+    k) rate=$((rate << 10)) ;;
+    m) rate=$((rate << 20)) ;;
+    g) rate=$((rate << 30)) ;;
+    esac
+    ((rate >= 1)) || fail 125 "--device-write-bps $1: a rate of nothing"
+    [ -b "$node" ] || fail 125 "--device-write-bps $1: no block device"
+    number=$("$(tool stat)" -L -c '16#%t 16#%T' -- "$node")
+    number=$((${number% *})):$((${number#* }))
+    group=$(group_with io io.max blkio.throttle.write_bps_device) || exit
+    if [ -e "$group/io.max" ]; then
+        write "$number wbps=$rate" "$group/io.max"
+    else
+        write "$number $rate" "$group/blkio.throttle.write_bps_device"
+    fi
+}
+
 # group_with CONTROLLER FILE...: prints the one of step_groups that has one of these files.
 group_with() {
     local group file

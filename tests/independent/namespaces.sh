@@ -60,6 +60,11 @@ configure() {
     :
 }
 
+# before_command: what a later step does when nothing but the command is left to be started.
+before_command() {
+    :
+}
+
 # stages ARG...: returns if this is the step itself. The others are given, in this order: the root, the
 # host name, whether there is to be an init, the command.
 stages() {
@@ -72,9 +77,11 @@ stages() {
         "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" "$5" || exit
         # Both were given the same place, so the old root lies on top of the new one now.
         try nsenter --mount=/proc/self/ns/mnt "$(tool umount)" --lazy /
+        step_last=("$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}")
+        before_command
         # Process 1 of the container: a shell waits for every child that it gets.
-        [ -z "$4" ] || wait_for "$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}"
-        exec "$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}"
+        [ -z "$4" ] || wait_for "${step_last[@]}"
+        exec "${step_last[@]}"
         ;;
     --inside)
         step_root=$2

@@ -16,6 +16,7 @@ wait_for() {
     done
     "$@" &
     step_child=$!
+    started
     # A shell tells when a child was killed. That is not for this one to say.
     exec 2>/dev/null
     send_on
@@ -27,6 +28,11 @@ wait_for() {
         status=$?
         [ -n "$step_interrupted" ] || kill -0 "$step_child" || exit "$status"
     done
+}
+
+# started: what a later step does when the child is there, and before it waits.
+started() {
+    :
 }
 
 # send_on: sends the signals that have come to the child, as soon as there is one.

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
-step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_upper=''
+step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_pids='' step_disks=()
+step_upper=''
 
 # more_option ARG...: takes one of the options that steps 08 to 14 bring; step_taken is how many words it had.
 more_option() {
@@ -9,7 +10,7 @@ more_option() {
     --userns)
         step_userns=yes step_taken=1
         ;;
-    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --upper=*)
+    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=* | --upper=*)
         more_option "${1%%=*}" "${1#*=}"
         step_taken=1
         ;;
@@ -29,6 +30,14 @@ more_option() {
     --memory | -m)
         [ -n "${2-}" ] || fail 125 "$1 needs a size"
         step_memory=$2 step_taken=2
+        ;;
+    --pids-limit)
+        [ -n "${2-}" ] || fail 125 "$1 needs a number"
+        step_pids=$2 step_taken=2
+        ;;
+    --device-write-bps)
+        [ -n "${2-}" ] || fail 125 "$1 needs a disk and a rate"
+        step_disks+=("$2") step_taken=2
         ;;
     --upper)
         [ -n "${2-}" ] || fail 125 "$1 needs a directory"

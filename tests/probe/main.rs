@@ -36,6 +36,9 @@
 //! | `burn N` | starts N processes that use all CPU time that they get | `ok` or `errno N` |
 //! | `take N` | takes N MiB of memory, and keeps it | `ok` |
 //! | `feed N` | starts a process that does the same | `ok taken`, or `ok died` |
+//! | `breed N` | forks every N milliseconds for ever, and so does every process that comes of it | |
+//! | `bomb` | forks until the kernel refuses it, and so does every process that comes of it; they stay | `ok` |
+//! | `store N` | writes N bytes to standard error, in pieces that a disk takes without the page cache | `ok` or `errno N` |
 //! | `strays N` | leaves N processes behind that end at once, all together | `ok` or `errno N` |
 
 #![no_main]
@@ -50,6 +53,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
 use std::sync::Mutex;
+use std::thread::sleep;
 use std::time::Duration;
 
 // The probe has no dependencies, so it declares what it calls of the C library by itself.
@@ -160,14 +164,15 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "chroot" => on_path(rest, chroot),
         "unlink" => on_path(rest, unlink),
         "rmdir" => on_path(rest, rmdir),
-        // SAFETY (this one and the next two): each path is a C string that lives until the call has
-        // returned.
+        // SAFETY: the path is a C string that lives until the call has returned.
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
+        // SAFETY: as above.
         "umount" => check(unsafe { umount2(path()?.as_ptr(), 0) }),
-        "mount" => check(unsafe {
-            let tmpfs = c"tmpfs".as_ptr();
-            mount(tmpfs, path()?.as_ptr(), tmpfs, 0, std::ptr::null())
-        }),
+        "mount" => {
+            let (path, tmpfs) = (path()?, c"tmpfs".as_ptr());
+            // SAFETY: both are C strings that live until the call has returned; tmpfs needs no data.
+            check(unsafe { mount(tmpfs, path.as_ptr(), tmpfs, 0, std::ptr::null()) })
+        }
         "cgroups" => {
             let (path, name) = rest.split_once(' ').unwrap_or((rest, ""));
             let kind = if name.is_empty() { c"cgroup2" } else { c"cgroup" }.as_ptr();
@@ -217,6 +222,9 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         }
         "feed" => feed(number(rest)?),
         "strays" => strays(number(rest)?),
+        "breed" => breed(number(rest)?),
+        "bomb" => Ok(bomb()),
+        "store" => store(number(rest)?),
         "listen" => listen(rest),
         "accept" => accept(),
         "connect" => {
@@ -346,6 +354,47 @@ fn feed(mebibytes: c_int) -> io::Result<String> {
             Ok(if count > 0 { "taken" } else { "died" }.into())
         }
     }
+}
+
+/// A fork bomb with a slow fuse. A fork that is refused is tried again.
+fn breed(milliseconds: c_int) -> ! {
+    loop {
+        fork();
+        sleep(Duration::from_millis(milliseconds.unsigned_abs().into()));
+    }
+}
+
+/// A fork bomb: whoever is born forks as well. Each one rests when it is refused; one that does not
+/// would keep the judge from its work, and show nothing more.
+fn bomb() -> String {
+    let mut is_first = true;
+    loop {
+        match fork() {
+            -1 if is_first => return String::new(),
+            -1 => loop {
+                pause();
+            },
+            0 => is_first = false,
+            _ => {}
+        }
+    }
+}
+
+/// Memory that begins where a page does: `O_DIRECT` asks for it (open(2)).
+#[repr(C, align(4096))]
+struct Page([u8; 1 << 16]);
+
+fn store(count: c_int) -> io::Result<String> {
+    let page = Box::new(Page([0x5a; 1 << 16]));
+    let mut left = usize::try_from(count).unwrap_or(0);
+    while left > 0 {
+        let length = left.min(page.0.len());
+        // SAFETY: `page` has at least this length, and lives until the call has returned.
+        let written = unsafe { write(2, page.0.as_ptr().cast(), length) };
+        let Ok(written) = usize::try_from(written) else { return Err(io::Error::last_os_error()) };
+        left -= written;
+    }
+    Ok(String::new())
 }
 
 fn hostname() -> io::Result<String> {

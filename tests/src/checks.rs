@@ -6,6 +6,7 @@
 mod cgroup_cpu;
 mod cgroup_memory;
 mod cgroup_ns;
+mod cgroup_pids_io;
 mod chroot;
 mod fork_exec;
 mod ipc_ns;
@@ -51,6 +52,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         cgroup_ns::CHECKS,
         cgroup_cpu::CHECKS,
         cgroup_memory::CHECKS,
+        cgroup_pids_io::CHECKS,
         overlay::CHECKS,
     ]
     .into_iter()

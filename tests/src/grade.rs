@@ -1,10 +1,11 @@
 //! `workshop grade`: every check of a step, each in a throw-away host of its own.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
@@ -13,19 +14,23 @@ use crate::colour::Colour;
 use crate::interrupt;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::Verdict;
+use crate::progress::Progress;
 use crate::report::{Judged, Report};
 use crate::sandbox::fork::{Pending, first_ready};
 use crate::subject::{Subject, SubjectOptions};
-use crate::vm::MachineOptions;
+use crate::vm::{Layout, Machine};
 
 /// How many checks run at the same time. Most of a check is waiting for the kernel.
-const AT_ONCE: u8 = 8;
+pub const AT_ONCE: u8 = 8;
 /// The same in a virtual machine, where most of it is emulated work. More at once would each take
 /// so long that a right program seems to hang.
-const AT_ONCE_IN_A_MACHINE: u8 = 2;
+pub const AT_ONCE_IN_A_MACHINE: u8 = 2;
+
+const WITHOUT_A_MACHINE: &str = "--cgroup, --kernel, --user and --share describe a virtual \
+                                 machine: add --vm";
 
 /// What `workshop grade` is told.
-#[derive(Args)]
+#[derive(Args, Debug, PartialEq)]
 #[command(after_help = "\
 The exit status is 0 when every point was reached, 1 when points were lost, and
 2 when it could not be judged: wrong usage, nothing that can be executed, or a
@@ -33,8 +38,14 @@ machine on which no check can run.")]
 pub struct Options {
     #[command(flatten)]
     subject: SubjectOptions,
+    /// Judge in a throw-away virtual machine (vagrant/qemu): needs no root, and trusts nobody.
+    #[arg(long)]
+    vm: bool,
+    /// How the machine's control groups are laid out: v2, if nothing is said.
+    #[arg(long, value_enum, value_name = "LAYOUT")]
+    cgroup: Option<Layout>,
     #[command(flatten)]
-    machine: MachineOptions,
+    machine: Machine,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -52,8 +63,8 @@ pub struct Options {
     exit_code: ExitCodeWhen,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
+#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
+pub enum Format {
     /// For people.
     #[default]
     Human,
@@ -61,7 +72,7 @@ enum Format {
     Json,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
 enum ExitCodeWhen {
     /// 0 when every point was reached, 1 when points were lost, 2 when it could not be judged.
     #[default]
@@ -72,12 +83,14 @@ enum ExitCodeWhen {
 
 /// Judges one program and prints the report.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    if options.machine.vm {
-        let (program, rootfs) = (options.subject.program()?, options.subject.rootfs());
-        return options.machine.run(&options.words()?, &program, rootfs);
+    if options.vm {
+        return options.run_in_a_machine();
     }
+    ensure!(!options.machine.is_described() && options.cgroup.is_none(), "{WITHOUT_A_MACHINE}");
     let subject = options.subject.subject()?;
-    let report = Report::new(subject.step.slug, subject.seed, judge(&subject, options)?);
+    let at_once = options.jobs.unwrap_or(AT_ONCE);
+    let judged = judge(&subject, options.thorough, at_once)?;
+    let report = Report::new(subject.step.slug, subject.seed, judged);
     let mut out = io::stdout().lock();
     match options.format {
         Format::Human => report.write_text(&mut out, Colour::on(&io::stdout()))?,
@@ -95,19 +108,45 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 impl Options {
+    /// The same in the machine, with the program and its root file system put in.
+    fn run_in_a_machine(&self) -> Result<ExitCode> {
+        let program = self.subject.program()?;
+        let shares: Vec<PathBuf> =
+            [program].into_iter().chain(self.subject.rootfs().map(Path::to_owned)).collect();
+        let layout = self.cgroup.unwrap_or_default();
+        let status = self.machine.run_workshop(layout, self.words()?, &shares, Stdio::inherit())?;
+        Ok(match status.code() {
+            // It has said already why there is no verdict: no machine, or no end.
+            None | Some(124 | 125) => ExitCode::from(2),
+            Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(2)),
+        })
+    }
+
     /// The command line of this very run, without the virtual machine.
     fn words(&self) -> Result<Vec<OsString>> {
+        // None is left out by mistake when there is one more.
+        let Options {
+            subject,
+            vm: _,
+            cgroup: _,
+            machine: _,
+            format,
+            strict,
+            thorough,
+            jobs,
+            exit_code,
+        } = self;
         let name = |value: Option<PossibleValue>| {
             value.map(|value| OsString::from(value.get_name())).unwrap_or_default()
         };
         let mut words = vec!["grade".into()];
-        words.extend(self.subject.words()?);
-        words.extend(["--format".into(), name(self.format.to_possible_value())]);
-        words.extend(["--exit-code".into(), name(self.exit_code.to_possible_value())]);
-        let jobs = self.jobs.unwrap_or(AT_ONCE_IN_A_MACHINE);
+        words.extend(subject.words()?);
+        words.extend(["--format".into(), name(format.to_possible_value())]);
+        words.extend(["--exit-code".into(), name(exit_code.to_possible_value())]);
+        let jobs = jobs.unwrap_or(AT_ONCE_IN_A_MACHINE);
         words.extend(["--jobs".into(), jobs.to_string().into()]);
-        words.extend(self.strict.then(|| "--strict".into()));
-        words.extend(self.thorough.then(|| "--thorough".into()));
+        words.extend(strict.then(|| "--strict".into()));
+        words.extend(thorough.then(|| "--thorough".into()));
         Ok(words)
     }
 }
@@ -120,10 +159,10 @@ struct Open {
     pending: Pending<Verdict>,
 }
 
-/// Runs all checks of the step, several at a time, and returns them in their order.
-fn judge(subject: &Subject, options: &Options) -> Result<Vec<Judged>> {
+/// Runs all checks of the step (with the unpaid ones if it is to be `thorough`), several at a time, and returns them in their order.
+pub fn judge(subject: &Subject, thorough: bool, at_once: u8) -> Result<Vec<Judged>> {
     let mut due = subject.step.checks();
-    if options.thorough {
+    if thorough {
         due.extend(subject.step.unpaid().map(|name| (name, 0)));
     }
     if let Some(verdict) = never_runs(subject)? {
@@ -132,7 +171,7 @@ fn judge(subject: &Subject, options: &Options) -> Result<Vec<Judged>> {
         };
         return due.iter().map(judged).collect();
     }
-    let at_once = usize::from(options.jobs.unwrap_or(AT_ONCE));
+    let at_once = usize::from(at_once);
     let mut progress = Progress::new(due.len());
     let mut waiting = due.iter().enumerate();
     let mut open: Vec<Open> = Vec::new();
@@ -168,33 +207,72 @@ fn verdict(pending: Pending<Verdict>) -> Result<Verdict> {
     Ok(finished.unwrap_or_else(|error| Verdict::Error { reason: format!("{error:#}") }))
 }
 
-/// A line that says which check runs, for a person at a terminal; it goes when all is done.
-struct Progress {
-    shown: bool,
-    started: usize,
-    all: usize,
-}
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::ffi::OsString;
 
-impl Progress {
-    fn new(all: usize) -> Progress {
-        Progress { shown: io::stderr().is_terminal(), started: 0, all }
+    use clap::Parser;
+
+    use super::{AT_ONCE_IN_A_MACHINE, Options};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
     }
 
-    fn started(&mut self, name: &str) {
-        self.started += 1;
-        if self.shown {
-            let _ = write!(io::stderr(), "{ERASE}{} of {}: {name} …", self.started, self.all);
-        }
+    /// The options as they are read from `grade WORD...`.
+    fn read(words: &[OsString]) -> Options {
+        assert_eq!(words[0], "grade");
+        Line::try_parse_from(words).unwrap().options
     }
-}
 
-/// Back to the beginning of the line, and nothing on it (`console_codes(4)`).
-const ERASE: &str = "\r\x1b[K";
+    /// `grade --step 03 --bin THIS MORE...`; the program must exist.
+    fn line(more: &[&str]) -> Vec<OsString> {
+        let this = env::current_exe().unwrap().canonicalize().unwrap();
+        let first = ["grade".into(), "--step".into(), "03".into(), "--bin".into(), this.into()];
+        first.into_iter().chain(more.iter().map(OsString::from)).collect()
+    }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "{ERASE}");
-        }
+    #[test]
+    fn what_goes_into_the_machine_is_read_there_as_it_was_here() {
+        let said = [
+            "--arg",
+            "run",
+            "--arg=--with a space",
+            "--arg=",
+            "--rootfs",
+            "/some/where",
+            "--seed",
+            "7",
+            "--format",
+            "json",
+            "--exit-code",
+            "never",
+            "--jobs",
+            "3",
+            "--strict",
+            "--thorough",
+        ];
+        let here = read(&line(&said));
+        assert_eq!(read(&here.words().unwrap()), here);
+    }
+
+    #[test]
+    fn what_is_not_said_stays_so_but_for_how_many_run_at_once() {
+        let here = read(&line(&[]));
+        let there = read(&here.words().unwrap());
+        assert_eq!(there.jobs, Some(AT_ONCE_IN_A_MACHINE));
+        assert_eq!(Options { jobs: None, ..there }, here);
+    }
+
+    #[test]
+    fn what_describes_the_machine_stays_outside_and_paths_are_absolute() {
+        let machine = ["--vm", "--cgroup", "v1", "--kernel", "trixie", "--user", "--share", "/x"];
+        let inside = read(&line(&[&machine[..], &["--rootfs", "a"]].concat())).words().unwrap();
+        let rootfs = env::current_dir().unwrap().join("a");
+        let same = line(&["--rootfs", rootfs.to_str().unwrap(), "--jobs", "2"]);
+        assert_eq!(read(&inside), read(&same));
     }
 }

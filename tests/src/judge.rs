@@ -7,6 +7,7 @@
 //! - [`kernel`]: what the kernel says of a process, read through `/proc` from outside.
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in; [`account`]: what the kernel counts there.
+//! - [`disk`]: a disk of the trial's own.
 //! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
@@ -16,6 +17,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod disk;
 pub mod gate;
 pub mod groups;
 pub mod kernel;

@@ -4,8 +4,10 @@
 //!
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
-//! command; [`vm`] runs it in a virtual machine). The other commands are [`view`], [`tour`] with its [`matrix`], [`rootfs`], [`doctor`],
-//! and `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`].
+//! command), and [`suite`], which judges them all, on each kind of machine that [`vm`] makes. The
+//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`rootfs`], [`doctor`], and
+//! `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`], and how long
+//! all of them wait in [`patience`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -19,16 +21,21 @@ mod interrupt;
 mod judge;
 mod matrix;
 mod mountinfo;
+mod patience;
+mod plot;
 mod programs;
+mod progress;
 mod report;
 mod rootfs;
 mod sandbox;
 mod shell;
 mod steps;
 mod subject;
+mod suite;
 mod tour;
 mod view;
 mod vm;
+mod xml;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -53,6 +60,8 @@ enum Command {
     Doctor,
     /// Judge a step: every check, its points, and what the kernel showed.
     Grade(grade::Options),
+    /// Measure what the limits on CPU time, memory and processes do, and draw it.
+    Plot(plot::Options),
     /// Make a small root file system out of this host's own programs.
     Rootfs {
         /// A directory that does not exist yet, or is empty.
@@ -60,8 +69,12 @@ enum Command {
     },
     /// Run a shell or a command in a throw-away host, as root inside.
     Sandbox(shell::Options),
+    /// Judge every step's reference program, here and in virtual machines: a table.
+    Suite(suite::Options),
     /// Run every step and `cooper`, and show what each hides from a command.
     Tour(tour::Options),
+    /// Run a command in a throw-away virtual machine, with the libraries that it loads.
+    Vm(vm::Options),
     /// Show what a command sees inside of a step's container, as the kernel tells it.
     View(view::Options),
 }
@@ -79,12 +92,16 @@ impl Command {
             Command::Sandbox(_) => Keyboard::Inside,
             _ => Keyboard::Ours,
         })?;
+        patience::learn()?;
         match self {
             Command::Doctor => examine(),
             Command::Grade(options) => grade::run(options),
+            Command::Plot(options) => plot::run(options),
             Command::Rootfs { dir } => make_rootfs(dir),
             Command::Sandbox(options) => shell::run(options),
+            Command::Suite(options) => suite::run(options),
             Command::Tour(options) => tour::run(options),
+            Command::Vm(options) => vm::run(options),
             Command::View(options) => view::run(options),
         }
     }

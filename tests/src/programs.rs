@@ -31,3 +31,13 @@ pub fn directory() -> Result<PathBuf> {
     }
     Ok(dir)
 }
+
+/// The program of this name in `directory`, for `command`.
+pub fn find(directory: &Path, name: &str, command: &str) -> Result<PathBuf> {
+    let program = directory.join(name);
+    if !program.exists() {
+        let missing = program.display();
+        bail!("{missing} is not there: run `cargo {command}` in the clone, which builds it");
+    }
+    Ok(program)
+}

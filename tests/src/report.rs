@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::checks::Check;
 use crate::colour::{BOLD, Colour, GREEN, RED, YELLOW};
@@ -20,13 +20,15 @@ pub struct Judged {
 }
 
 /// All that is known of one program after it was judged.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
-    step: &'static str,
+    /// The step's slug.
+    pub step: String,
     score: u32,
     /// The points of the checks that could run here.
     max: u32,
-    checks: Vec<Line>,
+    /// The checks, in their order.
+    pub checks: Vec<Line>,
     /// The points of those that could not.
     unsupported_points: u32,
     /// What repeats the run; of no interest to who reads the score.
@@ -35,18 +37,22 @@ pub struct Report {
 }
 
 /// What is said of one check.
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    status: Status,
+#[derive(Serialize, Deserialize)]
+pub struct Line {
+    /// The check's.
+    pub name: String,
+    /// How it ended.
+    pub status: Status,
     points: u32,
     max: u32,
-    message: String,
+    /// What it asserts if it passed, else why not.
+    pub message: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+/// How a check ended, in the report's words.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+pub enum Status {
     Passed,
     Failed,
     Error,
@@ -55,11 +61,11 @@ enum Status {
 
 impl Report {
     /// Adds up the points.
-    pub fn new(step: &'static str, seed: u64, judged: Vec<Judged>) -> Report {
+    pub fn new(step: &str, seed: u64, judged: Vec<Judged>) -> Report {
         let checks: Vec<Line> = judged.into_iter().map(Line::from).collect();
         let here = |line: &&Line| line.status != Status::Unsupported;
         Report {
-            step,
+            step: step.to_owned(),
             score: checks.iter().map(|line| line.points).sum(),
             max: checks.iter().filter(here).map(|line| line.max).sum(),
             unsupported_points: checks.iter().filter(|line| !here(line)).map(|line| line.max).sum(),
@@ -126,7 +132,7 @@ impl From<Judged> for Line {
             Verdict::Unsupported { reason } => (Status::Unsupported, 0, reason),
             Verdict::Error { reason } => (Status::Error, 0, reason),
         };
-        Line { name: check.name, status, points, max, message }
+        Line { name: check.name.to_owned(), status, points, max, message }
     }
 }
 

@@ -105,6 +105,7 @@ const KEPT: &[&str] = &[
     "cgroup-ns/the-group-is-removed",
     "cgroup-cpu/the-group-has-the-limit",
     "cgroup-memory/over-the-limit-it-is-killed",
+    "cgroup-pids-io/a-fork-bomb-stops-at-the-limit",
     "overlay/lower-layers-never-change",
 ];
 
@@ -309,6 +310,25 @@ pub static STEPS: &[Step] = &[
             ("cgroup-memory/units-are-powers-of-1024", 3),
             ("cgroup-memory/impossible-size-is-125", 3),
             ("cgroup-memory/a-limit-that-cannot-be-set-is-125", 3),
+        ],
+    },
+    Step {
+        number: 13,
+        slug: "cgroup-pids-io",
+        about: include_str!("../../steps/13-cgroup-pids-io/step.toml"),
+        own: &[
+            ("cgroup-pids-io/a-fork-bomb-stops-at-the-limit", 9),
+            ("cgroup-pids-io/just-as-many-as-asked-for", 7),
+            ("cgroup-pids-io/the-limit-is-the-groups-own", 6),
+            ("cgroup-pids-io/the-limit-comes-before-the-command", 5),
+            ("cgroup-pids-io/without-the-options-there-is-no-limit", 3),
+            ("cgroup-pids-io/others-can-still-fork", 5),
+            ("cgroup-pids-io/nothing-is-left-of-a-fork-bomb", 5),
+            ("cgroup-pids-io/impossible-number-is-125", 3),
+            ("cgroup-pids-io/the-bandwidth-stands-in-the-groups-file", 6),
+            ("cgroup-pids-io/writes-take-their-time", 5),
+            ("cgroup-pids-io/impossible-bandwidth-is-125", 3),
+            ("cgroup-pids-io/a-limit-that-cannot-be-set-is-125", 3),
         ],
     },
     Step {

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::executables::is_executable;
 use crate::judge::random::Random;
 use crate::judge::trial::Trial;
+use crate::patience::stretched;
 use crate::sandbox::fork::Pending;
 use crate::sandbox::{Overlay, Sandbox};
 use crate::steps::Step;
@@ -21,7 +22,7 @@ use crate::steps::Step;
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the commands are told that look at a program.
-#[derive(Args)]
+#[derive(Args, Debug, PartialEq)]
 pub struct SubjectOptions {
     /// The step that it is: `03`, `pivot-root` or `03-pivot-root`.
     #[arg(long, value_name = "STEP")]
@@ -123,7 +124,7 @@ impl Subject {
         let parent = self.program.parent().filter(|dir| dir.components().count() > 2);
         shares.extend(parent.map(Path::to_owned));
         shares.sort();
-        Sandbox { shares, overlays, time_limit: TIME_LIMIT, terminal: false }
+        Sandbox { shares, overlays, time_limit: stretched(TIME_LIMIT), terminal: false }
             .start(|host| look(&Trial::prepare(host, self, rootfs, random)?))
     }
 }
@@ -136,7 +137,8 @@ fn directory(path: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn seed_from_the_clock() -> u64 {
+/// A seed that nobody knows before.
+pub fn seed_from_the_clock() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(now.subsec_nanos()) ^ now.as_secs()
 }

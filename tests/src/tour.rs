@@ -133,14 +133,9 @@ impl Stop {
     }
 
     fn visit(&self, programs: &Path, root: &Path) -> Result<Sight> {
-        let program = programs.join(self.name());
-        if !program.exists() {
-            let missing = program.display();
-            bail!("{missing} is not there: run `cargo tour` in the clone, which builds it");
-        }
         let subject = Subject {
             step: self.step,
-            program,
+            program: programs::find(programs, self.name(), "tour")?,
             prefix: self.words[1..].iter().map(Into::into).collect(),
             rootfs: Some(root.to_owned()),
             seed: 1,

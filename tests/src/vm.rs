@@ -1,15 +1,19 @@
-//! `workshop grade --vm`: the same command, in a throw-away virtual machine.
+//! A throw-away virtual machine: for `workshop grade --vm`, `workshop suite` and `workshop vm`.
 //!
-//! `vagrant/qemu/run` makes the machine; here is said what goes in: this very program, the program
-//! under test, and what the two load. The machine sees copies, and nothing else of this host.
+//! `vagrant/qemu` makes the machine; here is said what goes in: the program to run, what else the
+//! caller names, and the libraries that all of them load. The machine sees copies, and nothing else
+//! of this host.
 
+use std::collections::BTreeSet;
+use std::env;
 use std::ffi::OsString;
-use std::io;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
-use std::{env, fmt};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -18,37 +22,35 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::interrupt;
+use crate::judge::run::as_a_shell_says;
 use crate::rootfs::needed_by;
 
-/// How long one step may take in all, in seconds; only a program that hangs, on an emulated
-/// processor, ever takes so long.
-const TIME_LIMIT: &str = "900";
+/// How many processors the machine has, and how many MB of memory.
+const SIZE: [&str; 4] = ["--cpus", "2", "--memory", "2048"];
+
+/// How long it may run in all, in seconds. The whole suite on an emulated processor takes minutes.
+const TIME_LIMIT: &str = "1800";
 
 /// How often to look whether we are asked to stop.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What is said of the machine.
-#[derive(Args)]
-pub struct MachineOptions {
-    /// Judge in a throw-away virtual machine (vagrant/qemu): needs no root, and trusts nobody.
+/// What is said of the machine, beside the layout of its control groups.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// Which kernel the machine has: Debian 12's, unless another is named.
+    #[arg(long, value_enum, value_name = "DEBIAN")]
+    kernel: Option<Kernel>,
+    /// As an ordinary user of the machine, not as its root.
     #[arg(long)]
-    pub vm: bool,
-    /// How the machine's control groups are laid out.
-    #[arg(long, requires = "vm", value_enum, default_value_t, value_name = "LAYOUT")]
-    cgroup: Layout,
-    /// Which kernel it has: that of Debian 12 or of Debian 13.
-    #[arg(long, requires = "vm", value_enum, default_value_t, value_name = "DEBIAN")]
-    kernel: Kernel,
-    /// Judge as an ordinary user of the machine, not as its root.
-    #[arg(long, requires = "vm")]
     user: bool,
     /// Put this into the machine too, at the same place; may be repeated.
-    #[arg(long, requires = "vm", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     share: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Layout {
+/// How the control groups are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
     /// The unified hierarchy of version 2.
     #[default]
     V2,
@@ -58,7 +60,7 @@ enum Layout {
     Hybrid,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Kernel {
     /// Debian 12's, 6.1.
     #[default]
@@ -67,77 +69,136 @@ enum Kernel {
     Trixie,
 }
 
-impl fmt::Display for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Layout::V2 => "v2",
-            Layout::V1 => "v1",
-            Layout::Hybrid => "hybrid",
-        })
-    }
+/// What `workshop vm` is told.
+#[derive(Args)]
+#[command(after_help = "\
+Nobody needs to be root for it, and what the command changes is gone with the
+machine. `vagrant/README.md` says what the machine is made of.
+
+The exit status is the command's, 124 when the machine ran for too long, and 125
+when there was none or it died.")]
+pub struct Options {
+    /// How the control groups are laid out.
+    #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
+    cgroup: Layout,
+    #[command(flatten)]
+    machine: Machine,
+    /// A variable for the command; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<OsString>,
+    /// The command: a program of this host, which is put in, or the name of one of busybox's.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
 }
 
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kernel::Bookworm => "bookworm",
-            Kernel::Trixie => "trixie",
-        })
-    }
+/// Runs a command in a machine.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let program = Path::new(&options.command[0]);
+    let shares: Vec<PathBuf> = program.is_file().then(|| program.to_owned()).into_iter().collect();
+    let Options { cgroup, machine, env, command } = options;
+    let machine = machine.start(*cgroup, env, command, &shares, Stdio::inherit())?;
+    Ok(ExitCode::from(u8::try_from(as_a_shell_says(end_of(machine)?)).unwrap_or(125)))
 }
 
-impl MachineOptions {
-    /// Runs this program in the machine, with these arguments. `program` is put in, with what it
-    /// loads, and `data` as it is.
-    pub fn run(
-        &self,
-        arguments: &[OsString],
-        program: &Path,
-        data: Option<&Path>,
-    ) -> Result<ExitCode> {
-        let runner = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("vagrant/qemu/run");
-        ensure!(runner.exists(), "{} makes the machine, and is not there", runner.display());
-        let this = env::current_exe().context("find this program")?;
+impl Machine {
+    /// Whether anything is said.
+    pub fn is_described(&self) -> bool {
+        *self != Machine::default()
+    }
 
-        let mut command = Command::new(&runner);
-        command.args(["--cgroup", &self.cgroup.to_string(), "--kernel", &self.kernel.to_string()]);
-        command
-            .args(["--cpus", "2", "--time-limit", TIME_LIMIT])
-            .args(self.user.then_some("--user"));
-        let loaded = [needed_by(&this)?, needed_by(program)?].concat();
-        let chosen = self.share.iter().map(PathBuf::as_path).chain(data);
-        for path in
-            [&this, program].into_iter().chain(chosen).chain(loaded.iter().map(AsRef::as_ref))
-        {
-            command.arg("--share").arg(path);
+    /// Fetches what a machine is made of, if it is not there. Returns why there can be none.
+    pub fn prepare(&self) -> Result<Option<String>> {
+        let mut build =
+            self.script("build")?.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        // It says what takes long, and last of all what is wrong.
+        let mut last = String::new();
+        for line in build.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+            last = line.context("read what vagrant/qemu/build says")?;
+            let _ = writeln!(io::stderr(), "{last}");
         }
-        command.arg("--").arg(&this).args(arguments);
+        Ok(if end_of(build)?.success() { None } else { Some(last) })
+    }
 
+    /// Runs this very program in the machine, with these arguments, and with `shares` put in.
+    pub fn run_workshop(
+        &self,
+        layout: Layout,
+        arguments: Vec<OsString>,
+        shares: &[PathBuf],
+        stdout: Stdio,
+    ) -> Result<ExitStatus> {
+        let this = env::current_exe().context("find this program")?;
+        let command = [vec![this.clone().into()], arguments].concat();
+        let shares = [&[this], shares].concat();
+        end_of(self.start(layout, &[], &command, &shares, stdout)?)
+    }
+
+    /// Starts the machine.
+    fn start(
+        &self,
+        layout: Layout,
+        environment: &[OsString],
+        command: &[OsString],
+        shares: &[PathBuf],
+        stdout: Stdio,
+    ) -> Result<Child> {
+        let mut run = self.script("run")?;
+        run.args(["--cgroup", &name_of(&layout), "--time-limit", TIME_LIMIT]).args(SIZE);
+        run.args(self.user.then_some("--user"));
+        for path in with_libraries([shares, &self.share].concat())? {
+            run.arg("--share").arg(path);
+        }
+        for variable in environment {
+            run.arg("--env").arg(variable);
+        }
+        run.arg("--").args(command).stdout(stdout);
+        run.spawn().context("run vagrant/qemu/run")
+    }
+
+    /// One of the scripts that make the machine.
+    fn script(&self, name: &str) -> Result<Command> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("vagrant/qemu");
+        let script = scripts.join(name);
+        ensure!(script.exists(), "{} makes the machine, and is not there", script.display());
+        let mut command = Command::new(script);
+        command.args(["--kernel", &name_of(&self.kernel.unwrap_or_default())]);
         interrupt::give_back(&mut command);
         // SAFETY: it does one system call, and allocates nothing.
         unsafe { command.pre_exec(|| set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from)) };
-        let machine = command.spawn().with_context(|| format!("run {}", runner.display()))?;
-        let status = end_of(machine).context("wait for the machine")?;
-        interrupt::check()?;
-        Ok(match status.code() {
-            // It has said already why there is no verdict: no machine, or no end.
-            None | Some(124 | 125) => ExitCode::from(2),
-            Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(2)),
-        })
+        Ok(command)
     }
+}
+
+/// These paths and the libraries of the programs among them, each once.
+fn with_libraries(paths: Vec<PathBuf>) -> Result<BTreeSet<PathBuf>> {
+    let mut all = BTreeSet::new();
+    for path in paths {
+        let path = std::path::absolute(path).context("find what to put in")?;
+        if fs::metadata(&path).is_ok_and(|file| file.is_file()) {
+            all.extend(needed_by(&path)?);
+        }
+        all.insert(path);
+    }
+    Ok(all)
+}
+
+/// What this is called on a command line.
+fn name_of(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Waits for the end of the machine. If we are asked to stop, so is it.
 fn end_of(mut machine: Child) -> Result<ExitStatus> {
     loop {
-        if let Some(status) = machine.try_wait()? {
+        if let Some(status) = machine.try_wait().context("wait for the machine")? {
             return Ok(status);
         }
-        if interrupt::taken().is_some() {
+        if let Err(stopped) = interrupt::check() {
             // It may have ended by itself just now.
             let _ = kill(Pid::from_raw(machine.id().cast_signed()), Signal::SIGTERM);
-            return Ok(machine.wait()?);
+            machine.wait().context("wait for the machine")?;
+            return Err(stopped);
         }
-        std::thread::sleep(INTERVAL);
+        sleep(INTERVAL);
     }
 }

@@ -47,12 +47,13 @@ impl Directory {
         loop {
             // Whatever the caller's umask: others may look into it, as into every group.
             match DirBuilder::new().mode(0o755).create(&path) {
-                // Made by us a moment ago, and just being cleared away: see below.
+                // Made by us a moment ago, and cleared away by now, or nearly: see below.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 made => made?,
             }
-            // Between the two somebody may have found it without a lock, and cleared it away.
-            if let Some(lock) = lock(&path)?.filter(|_| path.exists()) {
+            // Between the two somebody may have found it without a lock: we wait until he has
+            // cleared it away, and make it again.
+            if let Some(lock) = lock(&path, FlockArg::LockExclusive)?.filter(|_| path.exists()) {
                 return Ok(Directory { path, _lock: lock });
             }
         }
@@ -112,21 +113,21 @@ fn clear_away_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.metadata().is_ok_and(|group| group.uid() == geteuid().as_raw());
-        if is_ours && let Ok(Some(_lock)) = lock(&entry.path()) {
+        if is_ours && let Ok(Some(_lock)) = lock(&entry.path(), FlockArg::LockExclusiveNonblock) {
             // If its last process is still dying it is left to the next one.
             let _ = remove(&entry.path());
         }
     }
 }
 
-/// Locks a directory; `None` if somebody else has, or if it has gone.
-fn lock(directory: &Path) -> io::Result<Option<Flock<File>>> {
+/// Locks a directory; `None` if it has gone, or if somebody else has the lock and we are not to wait.
+fn lock(directory: &Path, how: FlockArg) -> io::Result<Option<Flock<File>>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let file = match File::options().read(true).custom_flags(flags.bits()).open(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    match Flock::lock(file, how) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(errno.into()),

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::directory::{Directory, new_name};
@@ -11,6 +12,10 @@ use crate::hierarchy::{Hierarchy, hierarchies, words};
 use crate::parent::{make_at, make_somewhere};
 
 pub use crate::hierarchy::Version;
+
+/// What to do where the kernel lets nobody into a group.
+const IN_USE: &str =
+    " (the group above it has processes itself: move them to one of their own, or take another)";
 
 /// The options that this step brings.
 #[derive(clap::Args, Debug)]
@@ -77,20 +82,13 @@ impl Group {
 
     /// Moves a process into the group. The processes that it makes from then on are born there.
     pub fn add(&mut self, process: Pid) -> anyhow::Result<()> {
-        let mut joined = Vec::new();
-        for member in self.members.drain(..) {
-            let door = member.directory.path().join("cgroup.procs");
-            match fs::write(&door, process.to_string()) {
-                Ok(()) => joined.push(member),
-                // He may make groups there, and not move a process out of the one it is in.
-                Err(_) if !self.is_named => {}
-                Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("write {process} to {}", door.display()));
-                }
-            }
+        if self.is_named {
+            // All stay members, whatever is refused: those that the process is in by then can only
+            // be removed when it has ended.
+            return self.members.iter().try_for_each(|member| member.admit(process));
         }
-        self.members = joined;
+        // Who may make groups need not be allowed to move a process out of the one it is in.
+        self.members.retain(|member| member.admit(process).is_ok());
         Ok(())
     }
 
@@ -109,6 +107,17 @@ impl Group {
 }
 
 impl Member {
+    fn admit(&self, process: Pid) -> anyhow::Result<()> {
+        let door = self.directory.path().join("cgroup.procs");
+        fs::write(&door, process.to_string()).map_err(|error| {
+            // cgroup-v2.rst, "No Internal Process Constraint".
+            let is_above_in_use = error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32);
+            let hint = if is_above_in_use { IN_USE } else { "" };
+            anyhow::Error::new(error)
+                .context(format!("write {process} to {}{hint}", door.display()))
+        })
+    }
+
     fn has(&self, controller: &str) -> bool {
         match self.hierarchy.version {
             Version::V1 => self.hierarchy.controllers.iter().any(|name| name == controller),

@@ -60,6 +60,12 @@ fn hand_down(hierarchy: &Hierarchy, parent: &Path) {
         parent.ancestors().take_while(|group| group.starts_with(&hierarchy.mount_point)).collect();
     groups.reverse();
     for group in groups {
+        // Of the controllers that allow it all the same, cpu and pids, the groups below would
+        // become invalid: nobody could join them. (The root of all groups is another matter, and
+        // the only one that has no type.)
+        if group.join("cgroup.type").exists() && !words(&group.join("cgroup.procs")).is_empty() {
+            return;
+        }
         let switch = group.join("cgroup.subtree_control");
         let (there, on) = (words(&group.join("cgroup.controllers")), words(&switch));
         for controller in &hierarchy.controllers {

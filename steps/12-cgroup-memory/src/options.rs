@@ -25,8 +25,17 @@ impl MemoryOptions {
     }
 }
 
-/// A number of bytes. The units are powers of 1024, in either case.
+/// A number of bytes that is enough to start with.
 fn bytes(text: &str) -> anyhow::Result<u64> {
+    let bytes = size(text)?;
+    if bytes < LEAST {
+        bail!("it is less than 6m");
+    }
+    Ok(bytes)
+}
+
+/// A number of bytes. The units are powers of 1024, in either case.
+pub fn size(text: &str) -> anyhow::Result<u64> {
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -37,11 +46,7 @@ fn bytes(text: &str) -> anyhow::Result<u64> {
     };
     let number: u64 = digits.parse().context("it is no whole number")?;
     let bytes = number.checked_mul(unit).filter(|bytes| i64::try_from(*bytes).is_ok());
-    let bytes = bytes.context("it is more than the kernel can count")?;
-    if bytes < LEAST {
-        bail!("it is less than 6m");
-    }
-    Ok(bytes)
+    bytes.context("it is more than the kernel can count")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use cgroup_cpu::CpuOptions;
 use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, own_cgroup_view, with_cgroups};
+use cgroup_pids_io::PidsIoOptions;
 use clap::Parser;
 use fork_exec::{CommandLine, exec, wait};
 use ipc_ns::own_ipc;
@@ -40,6 +41,8 @@ struct Options {
     #[command(flatten)]
     memory: MemoryOptions,
     #[command(flatten)]
+    pids_io: PidsIoOptions,
+    #[command(flatten)]
     overlay: OverlayOptions,
     /// The directories that together become the command's root: TOP:…:BOTTOM
     #[arg(value_parser = layers())]
@@ -56,7 +59,8 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let users = options.user.users()?;
     let network = options.net.network()?;
     let flags = CloneFlags::CLONE_NEWPID | network.flags();
-    // Dropped after the child, whatever fails: a group that still has a process cannot be removed.
+    // Declared before the child, and so dropped after it: until that has ended, nobody can remove
+    // the group.
     let mut group;
     let child = users.spawn(flags, || container(options, &users, &network))?;
     users.map(child.pid())?;
@@ -65,6 +69,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     group.add(child.pid())?;
     options.cpu.limit(&group)?;
     options.memory.limit(&group)?;
+    options.pids_io.limit(&group)?;
     let _lock = options.overlay.lock()?;
     wait(&child.release()?)
 }

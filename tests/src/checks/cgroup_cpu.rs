@@ -11,13 +11,14 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::Check;
 use super::fork_exec::refuses;
 use crate::judge::account::{CpuTime, cpu_limit, limit_of_cpus};
-use crate::judge::agent::Agent;
+use crate::judge::agent::{Agent, Starting};
 use crate::judge::gate::Gate;
 use crate::judge::groups::{Group, group_with, groups};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
-use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::verdict::{Broken, Held, broken, expect};
+use crate::judge::wait::until;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -65,12 +66,12 @@ pub const CHECKS: &[Check] = &[
 const TOLERANCE: f64 = 0.1;
 /// How long is measured.
 const WINDOW: Duration = Duration::from_secs(2);
-/// How often it is, where the machine itself stood still. Less than what the kernel lets a group
-/// have, it has only had if it was as little every time.
+/// How often, at most: a group that has had less than the kernel lets it have may have met a moment
+/// in which the whole machine stood still.
 const WINDOWS: u8 = 2;
-/// Longer than this we do not wait for a command that runs too early; one that does not is late by
-/// as much.
-const HOLD: Duration = Duration::from_millis(300);
+/// How long, and how often in a row, we look whether a container sleeps.
+const LOOK: Duration = Duration::from_millis(25);
+const LOOKS: u8 = 12;
 
 fn the_group_has_the_limit(trial: &Trial) -> Held {
     // With less than a fifth of a CPU a step that is a script would take its time to start.
@@ -108,17 +109,18 @@ fn the_use_stays_below_it(trial: &Trial) -> Held {
     let cpu = cpu?;
     // On version 2 one controller does both.
     let cpuacct = if cpu.is_unified() { cpu.clone() } else { cpuacct? };
+    let counts = || Ok(CpuTime::of(&cpu, &cpuacct)?.periods > 0);
+    expect(until(WINDOW, counts)?, "nr_periods of the group counts: there is a limit", || {
+        "it stays 0".into()
+    })?;
     let mut use_of_all = Vec::new();
     for _ in 0..WINDOWS {
         let window = Window::measure(|| CpuTime::of(&cpu, &cpuacct))?;
-        let Window { time, at_least, .. } = window;
-        expect(time.periods > 0, "nr_periods of the group counts on: there is a limit", || {
-            "it stands still".into()
-        })?;
-        let most = at_least.mul_f64(cpus * (1.0 + TOLERANCE));
+        let Window { time, longer, .. } = window;
+        let most = longer.mul_f64(cpus * (1.0 + TOLERANCE));
         expect(
             time.used <= most,
-            &format!("with `--cpus {cpus}` at most {most:.2?} of {at_least:.2?} are used"),
+            &format!("with `--cpus {cpus}` at most {most:.2?} of {longer:.2?} are used"),
             || format!("the kernel counts {:.2?}", time.used),
         )?;
         use_of_all.push(window);
@@ -126,31 +128,30 @@ fn the_use_stays_below_it(trial: &Trial) -> Held {
             return Ok(());
         }
     }
-    expect(
-        false,
-        &format!(
-            "with `--cpus {cpus}` and two endless loops no more than a tenth of it is missing"
-        ),
-        || format!("the kernel counts {use_of_all:.2?}"),
+    broken(
+        format!("with `--cpus {cpus}` and two endless loops no more than a tenth of it is missing"),
+        format!("the kernel counts {use_of_all:.2?}"),
     )
 }
 
-/// Where much else is going on, among it other checks, this throw-away host gets the CPUs first: who
-/// gets too little of them cannot use too much.
+/// Where much else is going on, among it other checks, this throw-away host gets more of the CPUs:
+/// who gets too little of them cannot use too much.
 fn weighs_more_than_others(host: &Group) {
-    let (file, most) =
-        if host.is_unified() { ("cpu.weight", "10000") } else { ("cpu.shares", "262144") };
+    let (file, four_times) =
+        if host.is_unified() { ("cpu.weight", "400") } else { ("cpu.shares", "4096") };
     // The root of all groups has no such file, and needs none.
-    let _ = fs::write(host.top.join(file), most);
+    let _ = fs::write(host.top.join(file), four_times);
 }
 
 /// What was used within about two seconds.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     time: CpuTime,
-    /// How long it was between the two readings, by clocks read within them and outside.
-    at_most: Duration,
-    at_least: Duration,
+    /// A little less than the time between the two readings: from the end of one to the beginning
+    /// of the other. On a busy machine a reading may take long.
+    shorter: Duration,
+    /// A little more than that time.
+    longer: Duration,
 }
 
 impl Window {
@@ -162,9 +163,9 @@ impl Window {
         let first = read()?;
         let inner = Instant::now();
         sleep(WINDOW);
-        let at_most = inner.elapsed();
+        let shorter = inner.elapsed();
         let time = read()?.since(first);
-        Ok(Window { time, at_most, at_least: outer.elapsed() })
+        Ok(Window { time, shorter, longer: outer.elapsed() })
     }
 
     /// Where others use the CPUs as well the group may get less than its limit. Then the kernel has
@@ -173,7 +174,9 @@ impl Window {
         let CpuTime { used, periods, throttled } = self.time;
         let numbers = [periods, throttled].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         let share = f64::from(numbers[1]) / f64::from(numbers[0]);
-        share < 0.5 || used >= self.at_most.mul_f64(cpus * share * (1.0 - TOLERANCE))
+        periods == 0
+            || share < 0.5
+            || used >= self.shorter.mul_f64(cpus * share * (1.0 - TOLERANCE))
     }
 }
 
@@ -222,15 +225,33 @@ pub fn not_before<'t>(
     let gate = Gate::close(trial, &place, file)?;
     let starting = trial.start().options(options).begin()?;
     let moment = Duration::from_millis(2);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !gate.holds_somebody(moment)? && !starting.stirs(moment)? && Instant::now() < deadline {}
-    let is_early = gate.holds_somebody(Duration::ZERO)? && starting.stirs(HOLD)?;
+    let is_early = if gate.holds_somebody(Duration::ZERO)? {
+        comes_through(&starting)?
+    } else {
+        // The command was there first. Whoever comes now comes too late.
+        gate.holds_somebody(LOOK * u32::from(LOOKS))?
+    };
     drop(gate);
     let agent = starting.ready()?;
     expect(!is_early, &format!("the command does not run before {file} is written"), || {
         format!("it ran while whoever opened {file} was held")
     })?;
     Ok(agent)
+}
+
+/// Whether the command comes to run. On a busy machine that may take long; if it does not, all
+/// that the step has started soon sleeps, and goes on sleeping.
+fn comes_through(starting: &Starting) -> Result<bool> {
+    let (start, mut asleep) = (Instant::now(), 0);
+    while asleep < LOOKS && start.elapsed() < patience() {
+        if starting.stirs(LOOK)? {
+            return Ok(true);
+        }
+        asleep = if starting.sleeps()? { asleep + 1 } else { 0 };
+    }
+    Ok(false)
 }
 
 fn impossible_number_is_125(trial: &Trial) -> Held {

@@ -11,7 +11,7 @@ use crate::judge::groups::{Group, group_with, read};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::PATIENCE;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -142,7 +142,7 @@ fn the_whole_group_counts(trial: &Trial) -> Held {
     limited.agent.run.write_line(&order)?;
     // One of the two dies, or with `memory.oom.group` both, and the command as well: then no answer
     // comes.
-    limited.agent.run.first_line(PATIENCE)?;
+    limited.agent.run.first_line(patience())?;
     let killed = killed_for_memory(&limited.group)?;
     expect(killed > 0, "oom_kill of the group counts what the kernel has killed", || {
         "it is 0 after two processes took a third more than the limit".into()
@@ -204,14 +204,8 @@ fn units_are_powers_of_1024(trial: &Trial) -> Held {
     host(trial)?;
     let limit = trial.number(8..64);
     let bytes = u64::from(limit.cast_unsigned()) << 20;
-    let sizes = [
-        format!("{limit}m"),
-        format!("{limit}M"),
-        format!("{}k", bytes >> 10),
-        format!("{}K", bytes >> 10),
-        format!("{bytes}"),
-        format!("{bytes}b"),
-    ];
+    let sizes =
+        [format!("{limit}M"), format!("{}k", bytes >> 10), format!("{bytes}"), format!("{bytes}b")];
     // The first one may have to make mount points that the others find.
     has_limit(trial, &trial.start().options(["--memory", "1g"]).agent()?, 1 << 30)?;
     let start = |size: &String| trial.start().options(["--memory", size]).begin();

@@ -14,7 +14,7 @@ use crate::judge::groups::{Group, Groups, NEEDED, groups};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, expect};
-use crate::judge::wait::PATIENCE;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -254,7 +254,7 @@ fn a_killed_steps_group_is_removed_by_the_next(trial: &Trial) -> Held {
     let (abandoned, used) = (own_groups(trial, &killed)?, own_groups(trial, &other)?);
     killed.run.signal(Signal::SIGKILL)?;
     killed.ending()?;
-    killed.command.ends_within(PATIENCE)?;
+    killed.command.ends_within(patience())?;
     has_status(&trial.start().agent()?.exit(0)?, &[0], "a command that exits with 0")?;
     are_gone(&abandoned, "when the next step has ended")?;
     let gone = used.values().find(|group| !group.directory.exists());

@@ -17,8 +17,9 @@ use crate::judge::run::Ending;
 use crate::judge::tree;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
 use crate::mountinfo::Mount;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -301,10 +302,10 @@ fn signals_reach_the_command(trial: &Trial) -> Held {
         let mut agent = trial.start().agent()?;
         agent.must(&format!("catch {}", signal as i32))?;
         agent.run.signal(signal)?;
-        let heard = agent.hears(&format!("signal {:02}", signal as i32), PATIENCE)?;
+        let heard = agent.hears(&format!("signal {:02}", signal as i32), patience())?;
         let expected = format!("a {signal} sent to the step reaches the handler of the command");
         expect(heard, &expected, || {
-            format!("after {} s the handler had not run", PATIENCE.as_secs())
+            format!("after {} s the handler had not run", patience().as_secs())
         })?;
         // A command that handles a signal goes on, and so does the step that waits for it.
         has_status(&agent.exit(0)?, &[0], &format!("a command that outlives a {signal}"))?;
@@ -315,24 +316,29 @@ fn signals_reach_the_command(trial: &Trial) -> Held {
 fn dies_with_the_step(trial: &Trial) -> Held {
     let mut agent = trial.start().agent()?;
     agent.run.signal(Signal::SIGKILL)?;
-    let ended = agent.command.ends_within(PATIENCE)?;
+    let ended = agent.command.ends_within(patience())?;
     agent.ending()?;
     expect(ended, "the command dies when the step is killed by SIGKILL", || {
-        format!("{} s later process {} still runs", PATIENCE.as_secs(), agent.command.pid)
+        format!("{} s later process {} still runs", patience().as_secs(), agent.command.pid)
     })
 }
 
 fn no_zombie(trial: &Trial) -> Held {
     let agent = trial.start().agent()?;
-    let zombies = || -> anyhow::Result<Vec<String>> {
-        let mut family = trial.host.descendants(agent.run.pid())?;
-        family.retain(|process| process.state() == Some('Z'));
+    let step = Process::of(trial.host, agent.run.pid())?;
+    // Those of the step's processes that are in one of these states (proc(5)).
+    let family = |states: &str| -> anyhow::Result<Vec<String>> {
+        let mut family = trial.host.descendants(step.pid)?;
+        family.retain(|process| process.state().is_some_and(|state| states.contains(state)));
         Ok(family.iter().map(|process| process.pid.to_string()).collect())
     };
-    // A program may be about to wait; only a zombie that stays is one.
-    let gone = until(PATIENCE / 4, || Ok(zombies()?.is_empty()))?;
+    // A step that still runs may be about to start something, and what still runs may be about to
+    // end: the look counts when all have gone to sleep. A program may also be about to wait; only a
+    // zombie that stays is one. The step is looked at first: asleep, it starts nothing more.
+    let at_rest = || Ok(step.state() == Some('S') && family("RDZ")?.is_empty());
+    let gone = until(patience() / 4, at_rest)? || family("Z")?.is_empty();
     expect(gone, "no child of the step's stays a zombie while the command runs", || {
-        format!("State is Z in the status of process {:?}", zombies().unwrap_or_default())
+        format!("State is Z in the status of process {:?}", family("Z").unwrap_or_default())
     })
 }
 
@@ -414,7 +420,7 @@ impl Inventory {
     }
 
     fn compare(&self, trial: &Trial, when: &str) -> Held {
-        let gone = until(PATIENCE, || Ok(trial.host.processes()?.is_empty()))?;
+        let gone = until(patience(), || Ok(trial.host.processes()?.is_empty()))?;
         expect(gone, &format!("no process is left {when}"), || {
             format!("processes {:?} run", trial.host.processes().unwrap_or_default())
         })?;

@@ -15,6 +15,7 @@ use crate::judge::kernel::Process;
 use crate::judge::network::interfaces_of_a_new_namespace;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Held, expect};
+use crate::patience::stretched;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -187,7 +188,7 @@ fn host_network_cannot_be_changed(trial: &Trial) -> Held {
     let address = hosts.local_addr().context("getsockname")?;
     agent.must("down lo")?;
     // Through an interface that is down nothing comes back, not even a refusal.
-    let answer = TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop);
+    let answer = TcpStream::connect_timeout(&address, stretched(Duration::from_secs(1))).map(drop);
     expect(answer.is_ok(), "when root inside takes lo down, the host's stays up", || {
         format!("the host connects to its own {address}: {answer:?}")
     })

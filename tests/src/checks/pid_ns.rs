@@ -9,7 +9,8 @@ use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
+use crate::patience::patience;
 
 /// The checks that this step brings.
 pub const CHECKS: &[Check] = &[
@@ -89,7 +90,7 @@ fn proc_shows_only_the_container(trial: &Trial) -> Held {
     has_own_namespace(trial, &agent)?;
     agent.must("orphan")?;
     // What else may be in there is the step's affair, if only /proc says the same as the kernel.
-    let same = until(PATIENCE, || Ok(listed(&agent)? == members(trial, &agent)?))?;
+    let same = until(patience(), || Ok(listed(&agent)? == members(trial, &agent)?))?;
     expect(
         same,
         "/proc inside lists the processes of the command's namespace, and no others",
@@ -156,7 +157,7 @@ fn a_killed_step_takes_every_process_along(trial: &Trial) -> Held {
 }
 
 fn nothing_runs(trial: &Trial, when: &str) -> Held {
-    let gone = until(PATIENCE, || Ok(trial.host.processes()?.is_empty()))?;
+    let gone = until(patience(), || Ok(trial.host.processes()?.is_empty()))?;
     expect(gone, &format!("nothing of the container runs {when}"), || {
         format!("processes {:?} run", trial.host.processes().unwrap_or_default())
     })
@@ -177,9 +178,9 @@ fn init_reaps_orphans(trial: &Trial) -> Held {
         let family = trial.host.descendants(agent.run.pid())?;
         Ok(family.iter().filter(|process| (process.state() == Some('Z')) == zombies).count())
     };
-    until(PATIENCE, || Ok(count(false)? == before))?;
+    until(patience(), || Ok(count(false)? == before))?;
     init.signal(Signal::SIGCONT)?;
-    let reaped = until(PATIENCE, || Ok(count(true)? == 0))?;
+    let reaped = until(patience(), || Ok(count(true)? == 0))?;
     expect(reaped, "orphans that have ended are waited for", || {
         format!("{} of 16 are still zombies", count(true).unwrap_or_default())
     })?;
@@ -211,9 +212,9 @@ fn init_lets_signals_take_effect(trial: &Trial) -> Held {
     let mut agent = below_an_init(trial)?;
     agent.must("catch 15")?;
     agent.run.signal(Signal::SIGTERM)?;
-    let heard = agent.hears("signal 15", PATIENCE)?;
+    let heard = agent.hears("signal 15", patience())?;
     expect(heard, "below an init SIGTERM reaches the handler of the command", || {
-        format!("after {} s the handler had not run", PATIENCE.as_secs())
+        format!("after {} s the handler had not run", patience().as_secs())
     })
 }
 

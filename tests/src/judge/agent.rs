@@ -11,7 +11,7 @@ use super::run::{Ending, Run};
 use super::start::Start;
 use super::trial::{PROBE, Trial};
 use super::verdict::{Broken, broken};
-use super::wait::PATIENCE;
+use crate::patience::patience;
 
 /// A container whose command is the probe, waiting for orders.
 pub struct Agent<'t> {
@@ -71,11 +71,17 @@ impl<'t> Starting<'t> {
         self.run.stdout.stirs(limit)
     }
 
+    /// Whether all processes sleep that the step has started.
+    pub fn sleeps(&self) -> Result<bool> {
+        let started = self.trial.host.descendants(self.run.pid())?;
+        Ok(started.iter().all(|process| matches!(process.state(), Some('S') | None)))
+    }
+
     /// Waits until the probe runs.
     pub fn ready(self) -> Result<Agent<'t>, Broken> {
         let Starting { mut run, trial, nonce } = self;
         // A step may be a script that calls many tools before it comes to the command.
-        let ready = run.first_line(PATIENCE * 2)?;
+        let ready = run.first_line(patience() * 2)?;
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
             return never_ran(&mut run, ready.as_deref());
         }
@@ -113,7 +119,7 @@ impl Agent<'_> {
     /// Gives an order and returns the answer: the text after `ok`, or the kernel's reason.
     pub fn order(&mut self, order: &str) -> Result<Result<String, Errno>, Broken> {
         self.run.write_line(order)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while let Some(line) = self.next_line(deadline)? {
             if let Some(number) = line.strip_prefix("errno ") {
                 return Ok(Err(Errno::from_raw(number.parse().unwrap_or(0))));
@@ -155,7 +161,7 @@ impl Agent<'_> {
 
     /// Waits for the end of the step, which must come.
     pub fn ending(&mut self) -> Result<Ending, Broken> {
-        self.run.end(PATIENCE).or_else(|error| {
+        self.run.end(patience()).or_else(|error| {
             broken("the step ends when its command has ended", format!("{error:#}"))
         })
     }

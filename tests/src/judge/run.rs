@@ -1,6 +1,6 @@
 //! One run of the step: its standard streams, its signals, its end.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::stream::{Stream, pipe_name, wait_for};
 use super::verdict::{Held, broken};
+use crate::patience::stretched;
 
 /// One run of the step.
 pub struct Run {
@@ -36,11 +37,14 @@ pub struct Ending {
 }
 
 impl Run {
-    /// Takes over a process whose standard streams are pipes.
+    /// Takes over a process whose standard streams are pipes, but for standard error perhaps.
     pub fn of(mut child: Child) -> Result<Run> {
         let stdin = child.stdin.take();
         let stdout = Stream::new(child.stdout.take().context("stdout is no pipe")?.into())?;
-        let stderr = Stream::new(child.stderr.take().context("stderr is no pipe")?.into())?;
+        // Where it goes elsewhere nothing comes of it: a pipe that nobody writes to.
+        let nothing = || Ok::<_, io::Error>(io::pipe()?.0.into());
+        let stderr = child.stderr.take().map_or_else(nothing, |stderr| Ok(stderr.into()));
+        let stderr = Stream::new(stderr.context("make a pipe")?)?;
         Ok(Run { child, stdin, stdout, stderr })
     }
 
@@ -89,7 +93,7 @@ impl Run {
         }
         if signal != Signal::SIGKILL {
             // The step may still be on its way from the fork to its own handlers.
-            sleep(Duration::from_millis(50));
+            sleep(stretched(Duration::from_millis(50)));
         }
         Ok(kill(self.pid(), signal).with_context(|| format!("send {signal} to the step"))?)
     }

@@ -1,6 +1,7 @@
 //! Starting the program under test, just as its caller would.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use super::run::{Ending, Run};
 use super::trial::Trial;
 use super::verdict::{Broken, broken};
-use super::wait::PATIENCE;
+use crate::patience::patience;
 use crate::sandbox::users;
 
 /// One start of the step, in preparation.
@@ -30,6 +31,7 @@ pub struct Start<'t> {
     blocked: SigSet,
     ignored: Vec<Signal>,
     without: Vec<Capability>,
+    stderr: Option<File>,
     caller: Caller,
 }
 
@@ -56,6 +58,7 @@ impl<'t> Start<'t> {
             blocked: SigSet::empty(),
             ignored: Vec::new(),
             without: Vec::new(),
+            stderr: None,
             caller: Caller::Root,
         }
     }
@@ -119,6 +122,12 @@ impl<'t> Start<'t> {
         self
     }
 
+    /// Standard error is this file, and nobody reads it.
+    pub fn standard_error(mut self, file: File) -> Self {
+        self.stderr = Some(file);
+        self
+    }
+
     /// By an ordinary user, without any privilege.
     pub fn by_an_ordinary_user(mut self) -> Self {
         self.caller = Caller::Ordinary { may_make_namespaces: true };
@@ -136,7 +145,8 @@ impl<'t> Start<'t> {
         let mut command = self.trial.host.command(&self.program);
         command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stderr = self.stderr.map_or_else(Stdio::piped, Stdio::from);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let Start { blocked, ignored, without, caller, .. } = self;
         let inherit = move || {
             if let Caller::Ordinary { may_make_namespaces } = caller {
@@ -165,6 +175,6 @@ impl<'t> Start<'t> {
     pub fn finish(self) -> Result<Ending, Broken> {
         let mut run = self.spawn()?;
         run.close_stdin();
-        run.end(PATIENCE * 2).or_else(|error| broken("the step ends", format!("{error:#}")))
+        run.end(patience() * 2).or_else(|error| broken("the step ends", format!("{error:#}")))
     }
 }

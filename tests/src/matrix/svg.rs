@@ -7,6 +7,7 @@
 
 use super::Matrix;
 use crate::view::State;
+use crate::xml::escape;
 use std::iter;
 
 /// A cell with the gap that surrounds it.
@@ -164,8 +165,4 @@ fn legend(y: usize) -> (Vec<String>, usize) {
         x += CELL_WIDTH + 4 + meaning.len() * CHARACTER + MARGIN;
     }
     (elements, x)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

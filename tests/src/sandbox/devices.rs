@@ -1,6 +1,6 @@
 //! A `/dev` of the sandbox's own: through the host's, a careless program would delete its nodes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::mounts::{fd_path, make_dir, open_path, tmpfs};
+use super::mounts::{bind, fd_path, make_dir, open_path, tmpfs};
 use crate::mountinfo;
 
 /// The character devices that every program relies on, with their numbers (`null(4)` …).
@@ -56,7 +56,28 @@ pub fn make(dev: &Path) -> Result<()> {
                 .with_context(|| format!("mount /dev/{name}"))?;
         }
     }
-    Ok(())
+    show_a_disk(dev)
+}
+
+/// Shows one of the host's disks, if it has any, so that a limit can name it. Nobody can open it
+/// there, or change its mode: the mount is `nodev` and read-only.
+fn show_a_disk(dev: &Path) -> Result<()> {
+    let mut names: Vec<_> = fs::read_dir("/sys/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|it| it.file_name())
+        .collect();
+    names.sort_unstable();
+    let virtual_ones = ["loop", "ram", "zram"];
+    names.retain(|name| !virtual_ones.iter().any(|it| name.to_string_lossy().starts_with(it)));
+    let Some(name) = names.iter().find(|name| Path::new("/dev").join(name).exists()) else {
+        return Ok(());
+    };
+    let node = dev.join(name);
+    File::create(&node).with_context(|| format!("make {}", node.display()))?;
+    let attributes = libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_RDONLY;
+    bind(&open_path(&Path::new("/dev").join(name))?, &node, attributes)
 }
 
 fn make_node(node: &Path, name: &str, device: u64) -> Result<()> {

@@ -9,17 +9,18 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+use crate::patience::patience;
+
 /// How the names of all of them begin.
 const PREFIX: &str = "cooperage-";
 
-/// How often, and after what time, a directory that is busy is tried again: for five seconds in all.
-const PATIENCE: u32 = 2500;
+/// After what time a directory that is busy is tried again.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How a directory is removed, with all that it then holds.
@@ -57,12 +58,13 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        for _ in 0..PATIENCE {
-            match (self.remove)(&self.path) {
-                // The last process in a control group may still be dying.
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => sleep(PAUSE),
-                _ => break,
+        let deadline = Instant::now() + patience();
+        while let Err(error) = (self.remove)(&self.path) {
+            // The last process in a control group may still be dying.
+            if error.kind() != ErrorKind::ResourceBusy || Instant::now() >= deadline {
+                break;
             }
+            sleep(PAUSE);
         }
     }
 }

@@ -38,29 +38,29 @@ pub fn tmpfs(target: &Path, flags: MsFlags, options: &str) -> Result<()> {
         .with_context(|| format!("mount a tmpfs on {}", target.display()))
 }
 
-/// A bind mount of a whole tree, read-only in all its mounts (`mount_setattr(2)`).
-pub fn read_only_bind(source: &File, target: &Path) -> Result<()> {
+/// A bind mount of a whole tree, with these `MOUNT_ATTR_*` in all its mounts (`mount_setattr(2)`).
+pub fn bind(source: &File, target: &Path, attributes: u64) -> Result<()> {
     let (from, flags) = (fd_path(source), MsFlags::MS_BIND | MsFlags::MS_REC);
     mount(Some(from.as_str()), target, NONE, flags, NONE)
         .with_context(|| format!("bind {}", target.display()))?;
     let mounted = open_path(target)?;
     // SAFETY: all zeros is a valid mount_attr, which holds only numbers.
-    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
-    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
-    // SAFETY: the descriptor is open, the path is a C string, and `attributes` has the size given.
+    let mut set: libc::mount_attr = unsafe { std::mem::zeroed() };
+    set.attr_set = attributes;
+    // SAFETY: the descriptor is open, the path is a C string, and `set` has the size given.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             mounted.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const attributes,
+            &raw const set,
             size_of::<libc::mount_attr>(),
         )
     };
     Errno::result(result)
         .map(drop)
-        .with_context(|| format!("make the mounts on {} read-only", target.display()))
+        .with_context(|| format!("set the attributes of the mounts on {}", target.display()))
 }
 
 /// Makes a directory of this mode, unless there is one.

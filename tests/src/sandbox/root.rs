@@ -1,9 +1,10 @@
 //! The root file system of the sandbox: everything of the host's, with changes that nobody keeps.
 //!
-//! An overlay covers exactly one mount, and in a user namespace it may not cover a directory with
-//! mounts below (it would uncover what they hide). So the new root is a small tmpfs with one
-//! overlay per top-level directory, and one per mount below those. Where the kernel refuses an
-//! overlay, a bind mount that is read-only all the way down takes its place.
+//! An overlay covers exactly one mount, so the new root is an overlay of `/` with another one for
+//! each mount below. In a user namespace an overlay may not cover a directory with mounts below (it
+//! would uncover what they hide): there the root is a small tmpfs with one overlay per top-level
+//! directory. Where the kernel refuses an overlay, a bind mount that is read-only all the way down
+//! takes its place.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,9 +20,7 @@ use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 
 use super::devices;
 use super::layers::{Layers, STAGE, Upper};
-use super::mounts::{
-    fd_path, make_dir, make_dirs, make_mounts_private, open_path, read_only_bind, tmpfs,
-};
+use super::mounts::{bind, fd_path, make_dir, make_dirs, make_mounts_private, open_path, tmpfs};
 use super::{Overlay, Sandbox};
 use crate::mountinfo::{self, Mount};
 
@@ -55,10 +54,14 @@ pub fn build(sandbox: &Sandbox, layers: &Layers) -> Result<PathBuf> {
 
     let callers = umask(Mode::empty());
     let mut builder = Builder::on_a_stage(layers.upper, disk.as_ref())?;
-    builder.top_level()?;
-    for point in points {
+    let is_covered = builder.cover_all().is_ok();
+    if !is_covered {
+        builder.top_level()?;
+    }
+    let is_missing = |point: &&PathBuf| is_covered || !is_top_level(point);
+    for point in points.iter().filter(is_missing) {
         // What cannot be shown is absent.
-        builder.mirror(&point).ok();
+        builder.mirror(point).ok();
     }
     builder.fresh_directories()?;
     for (path, file) in &shares {
@@ -112,16 +115,19 @@ fn hidden(shares: &[PathBuf]) -> Vec<&PathBuf> {
     found
 }
 
-/// Where something is mounted that is to be seen inside too, besides the top-level directories,
-/// which are shown anyway. Upper ones come first.
+/// Where something is mounted that is to be seen inside too, besides `/`. Upper ones come first.
 fn mount_points() -> Result<BTreeSet<PathBuf>> {
     let shown = |mount: &Mount| {
-        mount.path.components().count() > 2
+        mount.path != Path::new("/")
             && !is_fresh(&mount.path)
             && !PSEUDO.contains(&mount.kind.as_str())
     };
     let mounts = mountinfo::of_this_process()?;
     Ok(mounts.into_iter().filter(shown).map(|mount| mount.path).collect())
+}
+
+fn is_top_level(path: &Path) -> bool {
+    path.parent() == Some(Path::new("/"))
 }
 
 fn is_fresh(path: &Path) -> bool {
@@ -147,6 +153,12 @@ impl Builder {
         tmpfs(&root, flags, "mode=755,size=64m,nr_inodes=100k")?;
         let layers = disk.map_or(layers, |dir| fd_path(dir).into());
         Ok(Builder { root, layers, count: 0, upper })
+    }
+
+    /// The root as one overlay.
+    fn cover_all(&mut self) -> Result<()> {
+        let root = self.root.clone();
+        self.overlay(&open_path(Path::new("/"))?, &root)
     }
 
     fn top_level(&mut self) -> Result<()> {
@@ -186,7 +198,7 @@ impl Builder {
         } else if !target.exists() {
             File::create(&target).with_context(|| format!("make {}", target.display()))?;
         }
-        read_only_bind(source, &target)
+        bind(source, &target, libc::MOUNT_ATTR_RDONLY)
     }
 
     fn lay(&mut self, overlay: &Overlay, of: &File) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Facet, State};
-use crate::judge::account::{cpu_limit, memory_limit};
+use crate::judge::account::{cpu_limit, memory_limit, pids_limit};
 use crate::judge::groups::{Group, group_with};
 use crate::judge::kernel::Process;
 use crate::judge::trial::Trial;
@@ -22,7 +22,7 @@ struct Limit {
     of: fn(&Group) -> Result<Option<String>>,
 }
 
-const LIMITS: [Limit; 2] = [
+const LIMITS: [Limit; 3] = [
     Limit {
         name: "CPU time",
         since: 11,
@@ -36,6 +36,13 @@ const LIMITS: [Limit; 2] = [
         controller: "memory",
         option: ["--memory", "64m"],
         of: |group| Ok(memory_limit(group)?.map(|bytes| format!("at most {} MiB", bytes >> 20))),
+    },
+    Limit {
+        name: "process numbers",
+        since: 13,
+        controller: "pids",
+        option: ["--pids-limit", "50"],
+        of: |group| Ok(pids_limit(group)?.map(|limit| format!("at most {limit} processes"))),
     },
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here starts programs and looks at what they did. No system call is mocked.
 
+mod at_once;
 mod bad_input;
 mod binaries;
 mod hostile;
@@ -9,6 +10,7 @@ mod independent;
 mod mutants;
 mod network;
 mod overlay;
+mod plot;
 mod reference;
 mod tour;
 mod view;

@@ -10,16 +10,12 @@ mod workspace;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use serde::Deserialize;
 
+use crate::at_once::at_once;
 use crate::binaries::{beside_others, can_judge, clone, say_unsupported};
 use crate::reference::{STEPS, grade, lost, report, unsupported};
-
-/// How many are judged at the same time: those that hang are mostly waited for.
-const AT_ONCE: usize = 6;
 
 /// The checks draw numbers from this, so that every run of the test is the same.
 const SEED: &str = "1";
@@ -94,28 +90,18 @@ fn every_mutant_loses_just_what_its_mistake_breaks() {
     }
     let mutants = catalogue();
     let programs = workspace::build(&mutants);
-    let next = AtomicUsize::new(0);
-    let judge = || {
-        let mut wrong = Vec::new();
-        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let output = grade(&mutant.step, &programs.join(mutant.program()), &["--seed", SEED]);
-            let report = report(&output);
-            let fails: BTreeSet<String> = lost(&report).into_iter().map(str::to_owned).collect();
-            let mut due = mutant.change.fails.clone();
-            due.retain(|check| !unsupported(&report).contains(&check.as_str()));
-            if due.is_empty() {
-                say_unsupported(&mutant.program(), "no check that it fails can run here");
-            }
-            if fails != due {
-                wrong.push(difference(mutant, &due, &fails));
-            }
+    let judged = at_once(&mutants, |mutant| {
+        let output = grade(&mutant.step, &programs.join(mutant.program()), &["--seed", SEED]);
+        let report = report(&output);
+        let fails: BTreeSet<String> = lost(&report).into_iter().map(str::to_owned).collect();
+        let mut due = mutant.change.fails.clone();
+        due.retain(|check| !unsupported(&report).contains(&check.as_str()));
+        if due.is_empty() {
+            say_unsupported(&mutant.program(), "no check that it fails can run here");
         }
-        wrong
-    };
-    let wrong: Vec<String> = thread::scope(|scope| {
-        let judges: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(judge)).collect();
-        judges.into_iter().flat_map(|judge| judge.join().expect("no judge panics")).collect()
+        (fails != due).then(|| difference(mutant, &due, &fails))
     });
+    let wrong: Vec<String> = judged.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
@@ -138,13 +124,11 @@ fn every_check_is_failed_by_some_mutant() {
     let caught: BTreeSet<String> =
         catalogue().into_iter().flat_map(|mutant| mutant.change.fails).collect();
     // What a program that does nothing at all loses is everything.
-    let all: BTreeSet<String> = STEPS
-        .iter()
-        .flat_map(|step| {
-            let output = grade(step, "/bin/true".as_ref(), &[]);
-            lost(&report(&output)).into_iter().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect();
+    let judged = at_once(&STEPS, |step| {
+        let output = grade(step, "/bin/true".as_ref(), &[]);
+        lost(&report(&output)).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    });
+    let all: BTreeSet<String> = judged.into_iter().flatten().collect();
     let blind: Vec<_> = all.difference(&caught).collect();
     assert!(blind.is_empty(), "no mutant shows that these can fail: {blind:?}");
 }

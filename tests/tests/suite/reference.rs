@@ -5,10 +5,11 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::at_once::at_once;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 14] = [
+pub const STEPS: [&str; 15] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -22,20 +23,30 @@ pub const STEPS: [&str; 14] = [
     "10-cgroup-ns",
     "11-cgroup-cpu",
     "12-cgroup-memory",
+    "13-cgroup-pids-io",
     "14-overlay",
 ];
 
+/// Judges a program that is right, while others are judged too: so a few checks at a time, and three times
+/// as long as elsewhere for what should happen at once.
+pub fn grade_patiently(step: &str, program: &Path, more: &[&str]) -> Output {
+    let mut command = command(step, program);
+    command.args(["--jobs", "2"]).args(more).env("COOPERAGE_PATIENCE", "3");
+    command.output().expect("workshop runs")
+}
+
 /// Judges `program` as `step` and returns what `workshop grade` did.
 pub fn grade(step: &str, program: &Path, more: &[&str]) -> Output {
-    Command::new(WORKSHOP)
-        .args(["grade", "--format", "json", "--step", step, "--bin"])
-        .arg(program)
-        .args(more)
-        // Where the environment asks for backtraces every error takes one, also those that are
-        // expected: a tenth of all the time.
-        .env("RUST_LIB_BACKTRACE", "0")
-        .output()
-        .expect("workshop runs")
+    command(step, program).args(more).output().expect("workshop runs")
+}
+
+fn command(step: &str, program: &Path) -> Command {
+    let mut command = Command::new(WORKSHOP);
+    command.args(["grade", "--format", "json", "--step", step, "--bin"]).arg(program);
+    // Where the environment asks for backtraces every error takes one, also those that are expected:
+    // a tenth of all the time.
+    command.env("RUST_LIB_BACKTRACE", "0");
+    command
 }
 
 /// The report that `workshop grade` printed.
@@ -70,8 +81,8 @@ fn every_step_gets_full_points() {
     if !can_judge("every_step_gets_full_points") {
         return;
     }
-    for step in STEPS {
-        let output = grade(step, &reference(step), &["--thorough"]);
+    at_once(&STEPS, |step| {
+        let output = grade_patiently(step, &reference(step), &["--thorough"]);
         let report = report(&output);
         assert_eq!(lost(&report), [""; 0], "{step}: {report:#}");
         for check in checks(&report).filter(|check| check["status"] == "unsupported") {
@@ -79,7 +90,7 @@ fn every_step_gets_full_points() {
         }
         assert_eq!(report["score"], report["max"], "{step}: {report:#}");
         assert_eq!(output.status.code(), Some(0), "{step}");
-    }
+    });
 }
 
 #[test]
@@ -88,10 +99,11 @@ fn the_program_of_the_step_before_fails() {
     if !can_judge("the_program_of_the_step_before_fails") {
         return;
     }
-    for pair in STEPS.windows(2) {
+    let pairs: Vec<&[&str]> = STEPS.windows(2).collect();
+    at_once(&pairs, |pair| {
         let output = grade(pair[1], &reference(pair[0]), &[]);
         let report = report(&output);
         assert!(report["score"].as_u64() < Some(50), "{} as {}: {report:#}", pair[0], pair[1]);
         assert_eq!(output.status.code(), Some(1), "{} as {}", pair[0], pair[1]);
-    }
+    });
 }

@@ -11,6 +11,10 @@ mount -t tmpfs -o nosuid,nodev,mode=1777 shm /dev/shm
 mount -t mqueue -o nosuid,nodev,noexec mqueue /dev/mqueue
 mount -t tmpfs -o nosuid,nodev,mode=755 run /run
 mount -t securityfs -o nosuid,nodev,noexec securityfs /sys/kernel/security
+# A real disk: an overlay may keep its changes on it (no tmpfs can before Linux 6.6), and there is something whose
+# bandwidth can be limited. What was put in below /var/tmp moves there.
+mke2fs -b 4096 -i 16384 /dev/vdb >/dev/null && mount -t ext2 /dev/vdb /mnt && cp -a /var/tmp/. /mnt &&
+  mount --move /mnt /var/tmp
 # As systemd has it, and every container runtime expects it of a host (mount_namespaces(7)).
 mount --make-rshared /
 ln -s /proc/self/fd /dev/fd

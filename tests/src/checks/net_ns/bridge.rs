@@ -18,7 +18,8 @@ use crate::judge::kernel::Process;
 use crate::judge::network::{HostNetwork, Route, try_to_make_a_bridge};
 use crate::judge::trial::Trial;
 use crate::judge::verdict::{Broken, Held, broken, expect};
-use crate::judge::wait::{PATIENCE, until};
+use crate::judge::wait::until;
+use crate::patience::{patience, stretched};
 
 /// How many start at the same time.
 const MANY: usize = 6;
@@ -97,7 +98,7 @@ pub fn carries_connections_both_ways(trial: &Trial) -> Held {
     })?;
     // The last packet of a handshake may be on its way still. Nobody waits for ever for it.
     let mut coming = [PollFd::new(hosts.as_fd(), PollFlags::POLLIN)];
-    let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    let limit = PollTimeout::try_from(patience()).unwrap_or(PollTimeout::MAX);
     poll(&mut coming, limit).context("poll")?;
     hosts.set_nonblocking(true).context("fcntl O_NONBLOCK")?;
     let mut heard = String::new();
@@ -112,8 +113,9 @@ pub fn carries_connections_both_ways(trial: &Trial) -> Held {
     })?;
     let port: u16 = agent.must("listen 0")?.parse().context("a port")?;
     let word = trial.word();
-    let answer = TcpStream::connect_timeout(&(address, port).into(), Duration::from_secs(4))
-        .and_then(|mut connection| connection.write_all(word.as_bytes()));
+    let answer =
+        TcpStream::connect_timeout(&(address, port).into(), stretched(Duration::from_secs(4)))
+            .and_then(|mut connection| connection.write_all(word.as_bytes()));
     expect(answer.is_ok(), "the host reaches the container", || {
         format!("connect to {address}:{port}: {answer:?}")
     })?;
@@ -181,9 +183,22 @@ pub fn impossible_ip_is_125(trial: &Trial) -> Held {
     Ok(())
 }
 
+/// Whether the program has the option `--subnet`; `free` can be had. The contract lets it choose.
+fn knows_subnet(trial: &Trial, free: &str) -> Held {
+    possible()?;
+    let start = trial.start().options(["--network", "bridge", "--subnet", free]);
+    let ending = start.command([trial.inside("probe")]).finish()?;
+    if ending.status == 125 {
+        let reason = "the program has no option `--subnet`, and need not have it";
+        return Err(Broken::Unsupported(reason.to_owned()));
+    }
+    Ok(())
+}
+
 pub fn subnet_is_chosen_or_refused(trial: &Trial) -> Held {
     let (second, third) = (trial.number(0..200), trial.number(0..256));
     let wanted = format!("10.{second}.{third}.0/24");
+    knows_subnet(trial, &wanted)?;
     let agent = bridged(trial, &["--subnet", &wanted])?;
     let (_, subnet) = place(&agent)?;
     expect(subnet.cidr() == wanted, &format!("with --subnet {wanted} that is the subnet"), || {
@@ -234,7 +249,7 @@ pub fn the_next_run_clears_up(trial: &Trial) -> Held {
     }
     has_status(&bridged(trial, &[])?.exit(0)?, &[0], "a run after two were killed")?;
     // A namespace whose last process was killed is cleared away in the background.
-    let same = until(PATIENCE, || Ok(HostNetwork::of(trial)? == before))?;
+    let same = until(patience(), || Ok(HostNetwork::of(trial)? == before))?;
     expect(same, "after one more run the host's network is as it was", || {
         format!("before: {before:?}; afterwards: {:?}", HostNetwork::of(trial))
     })

@@ -28,8 +28,7 @@ pub struct Member {
 impl Member {
     /// Makes the group, if this hierarchy has what a container needs, and the caller may.
     pub fn make(hierarchy: Hierarchy) -> Option<Member> {
-        let needed = hierarchy.controllers.iter().any(|name| V1.contains(&name.as_str()));
-        if !(hierarchy.is_unified() || needed) {
+        if !has_any(&hierarchy) {
             return None;
         }
         let places: Vec<&Path> = hierarchy.parents().collect();
@@ -91,11 +90,27 @@ fn hand_down(group: &Path, hierarchy: &Hierarchy) {
     }
 }
 
+/// Whether a hierarchy has anything that a container needs. Beside version 1 the unified hierarchy
+/// often has nothing.
+fn has_any(hierarchy: &Hierarchy) -> bool {
+    if hierarchy.is_unified() {
+        let there = controllers(&hierarchy.mount_point);
+        V2.iter().any(|name| there.iter().any(|one| one == name))
+    } else {
+        hierarchy.controllers.iter().any(|name| V1.contains(&name.as_str()))
+    }
+}
+
 /// Whether a group has every controller that a container needs of its hierarchy.
 fn has_all(group: &Path, hierarchy: &Hierarchy) -> bool {
+    let there = controllers(group);
+    !hierarchy.is_unified() || V2.iter().all(|name| there.iter().any(|one| one == name))
+}
+
+/// The controllers that a group of version 2 has.
+fn controllers(group: &Path) -> Vec<String> {
     let there = fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
-    let there: Vec<&str> = there.split_whitespace().collect();
-    !hierarchy.is_unified() || V2.iter().all(|controller| there.contains(controller))
+    there.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Writes whatever limits this group knows; false if it knows neither of memory nor of processes.
