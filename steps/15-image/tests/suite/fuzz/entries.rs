@@ -90,7 +90,7 @@ fn entry(random: &mut Rng) -> Made {
         target: if is_link { name(random).into_bytes() } else { Vec::new() },
         mode: random.u32(..0o10000),
         owner: (random.u32(..70_000), random.u32(..70_000)),
-        mtime: random.i64(..1 << 33),
+        mtime: random.i64(0..1 << 33),
         xattrs: if with_xattr { vec![xattr(random)] } else { Vec::new() },
         data: (0..data).map(|_| random.u8(..)).collect(),
     }
