@@ -16,13 +16,14 @@ use nix::sched::CloneFlags;
 use nix::unistd::chdir;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use pid_ns::init;
-use pivot_root::{bind_root, pivot_root};
+use pivot_root::pivot_root;
 use time_ns::{Offsets, own_clocks};
 use user_ns::Users;
 use uts_ns::own_host_name;
 
 use crate::network::network;
 use crate::resources::limit;
+use crate::root::{lock, mount_root};
 use crate::users::users;
 
 /// The annotation that asks for an init: the runtime specification has no field for it.
@@ -44,6 +45,7 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     if let Some(resources) = linux.and_then(|linux| linux.resources().as_ref()) {
         limit(&group, resources)?;
     }
+    let _lock = lock(spec)?;
     wait(&child.release()?)
 }
 
@@ -65,7 +67,6 @@ pub fn annotation<'s>(spec: &'s Spec, name: &str) -> Option<&'s str> {
 
 /// What the child does between fork and exec.
 fn container(spec: &Spec, users: &Users, network: &Network) -> anyhow::Result<Infallible> {
-    let root = spec.root().as_ref().context("the configuration has no root")?;
     let process = spec.process().as_ref().context("the configuration has no process")?;
 
     users.become_root()?;
@@ -92,7 +93,7 @@ fn container(spec: &Spec, users: &Users, network: &Network) -> anyhow::Result<In
     } else {
         bail!("the configuration has no mount namespace: its mounts would be the host's");
     }
-    let root = bind_root(root.path())?;
+    let root = mount_root(spec)?;
     mount_all(&root, &users.mounts(spec.mounts().clone().unwrap_or_default(), network))?;
     make_devices(&root)?;
     pivot_root(&root)?;

@@ -10,6 +10,7 @@
 //! | [`container`] | a configuration into a process |
 //! | [`network`] | the configuration's network and its annotations into a network, and back |
 //! | [`resources`] | the limits of options into the configuration, and from there into the group |
+//! | [`root`] | the layers of options into the configuration, and from there into a root |
 //! | [`users`] | the configuration's id maps into users, and back |
 //! | [`completion`] | the command line's own description into a shell's completion |
 
@@ -17,6 +18,7 @@ mod completion;
 mod container;
 mod network;
 mod resources;
+mod root;
 mod run;
 mod users;
 
@@ -34,7 +36,7 @@ struct Cooper {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::RunOptions),
+    Run(Box<run::RunOptions>),
     Completion(completion::CompletionOptions),
 }
 

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -15,13 +14,14 @@ use mount_ns::default_mounts;
 use net_ns::NetOptions;
 use nix::unistd::getgid;
 use oci_spec::runtime::Spec;
+use overlay::{Layers, OverlayOptions, layers};
 use pid_ns::PidOptions;
 use serde_json::json;
 use time_ns::TimeOptions;
 use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
-use crate::{container, network, resources, users};
+use crate::{container, network, resources, root, users};
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -52,8 +52,11 @@ pub struct RunOptions {
     memory: MemoryOptions,
     #[command(flatten)]
     pids_io: PidsIoOptions,
-    /// The directory that becomes the container's root
-    rootfs: PathBuf,
+    #[command(flatten)]
+    overlay: OverlayOptions,
+    /// The directories that together become the container's root: TOP:…:BOTTOM
+    #[arg(value_parser = layers())]
+    rootfs: Layers,
     #[command(flatten)]
     command: CommandLine,
 }
@@ -74,7 +77,6 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     let gid = if let Users::Own { .. } = users { 0 } else { getgid().as_raw() };
     let mut configuration = json!({
         "ociVersion": "1.2.0",
-        "root": { "path": utf8(options.rootfs.as_os_str())? },
         "process": {
             "args": args,
             "env": environment()?,
@@ -87,6 +89,7 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
     }
+    root::describe(&options.rootfs, &options.overlay, &mut configuration)?;
     network::describe(&options.net, &mut configuration)?;
     users::describe(&users, &mut configuration)?;
     if options.time.uptime.is_some() {
@@ -114,7 +117,8 @@ fn environment() -> anyhow::Result<Vec<String>> {
     Ok(environment)
 }
 
-fn utf8(text: &OsStr) -> anyhow::Result<&str> {
+/// A configuration is JSON, and so it is text.
+pub fn utf8(text: &OsStr) -> anyhow::Result<&str> {
     text.to_str().with_context(|| {
         format!(
             "'{}' is not UTF-8, and an OCI configuration cannot hold anything else",
@@ -130,7 +134,8 @@ mod tests {
 
     use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 
-    use super::container::INIT;
+    use super::container::{INIT, annotation};
+    use super::root::{LAYERS, UPPER};
     use super::{RunOptions, Spec, Users, configuration, default_mounts, users, with_cgroups};
 
     #[derive(Parser)]
@@ -153,7 +158,11 @@ mod tests {
         assert_eq!(spec.mounts().as_ref().unwrap(), &with_cgroups(default_mounts()));
         // What the type would add by itself, and nobody here carries out.
         assert!(spec.hostname().is_none() && process.capabilities().is_none());
-        assert!(spec.annotations().is_none());
+        let annotations = spec.annotations().clone().unwrap();
+        assert_eq!(
+            annotations.into_iter().collect::<Vec<_>>(),
+            [(LAYERS.into(), "/srv/alpine".into())]
+        );
     }
 
     #[test]
@@ -170,15 +179,22 @@ mod tests {
             namespaces.iter().map(LinuxNamespace::typ).collect()
         };
         let none = spec(&["run", "/srv/alpine", "sh"]);
-        assert!(
-            kinds(&none).contains(&LinuxNamespaceType::Network) && none.annotations().is_none()
-        );
+        assert!(kinds(&none).contains(&LinuxNamespaceType::Network));
+        assert_eq!(annotation(&none, "cooper.network"), None);
         let host = spec(&["run", "--network", "host", "/srv/alpine", "sh"]);
         assert!(!kinds(&host).contains(&LinuxNamespaceType::Network));
         let words = ["run", "--network", "bridge", "--ip", "10.209.0.9", "/srv/alpine", "sh"];
         let annotations = spec(&words).annotations().clone().unwrap();
         assert_eq!(annotations["cooper.network"], "bridge");
         assert_eq!(annotations["cooper.network.ip"], "10.209.0.9");
+    }
+
+    #[test]
+    fn layers_and_what_keeps_the_changes_are_annotations() {
+        let spec = spec(&["run", "--upper", "/srv/changes", "/srv/top:/srv/base", "sh"]);
+        assert_eq!(spec.root().as_ref().unwrap().path(), "/srv/top");
+        assert_eq!(annotation(&spec, LAYERS), Some("/srv/top:/srv/base"));
+        assert_eq!(annotation(&spec, UPPER), Some("/srv/changes"));
     }
 
     #[test]

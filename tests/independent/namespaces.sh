@@ -34,9 +34,19 @@ options() {
         esac
     done
     [ $# -ge 2 ] || fail 125 "usage: ${0##*/} [OPTIONS] ROOTFS COMMAND [ARG]..."
+    look_at_root "$1" "$2"
+    step_command=("${@:2}")
+}
+
+# look_at_root ROOTFS COMMAND: sets step_root. Step 14 has another one in its place, and in that of prepare_root.
+look_at_root() {
     open_root "$1"
     find_command "$2"
-    step_command=("${@:2}")
+}
+
+# prepare_root COMMAND: makes step_root a mount, in the new namespaces.
+prepare_root() {
+    try mount --rbind "$step_root" "$step_root"
 }
 
 # more_option ARG...: takes an option that a later step brings; step_taken is how many words it had. Those steps
@@ -64,7 +74,7 @@ stages() {
         [ -z "$3" ] || try hostname -- "$3"
         configure
         # By /proc/self and not by number: /proc is still the host's, and $$ a number of the container's.
-        "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" || exit
+        "$(tool nsenter)" --mount=/proc/self/ns/mnt "$0" --inside "$2" "$5" || exit
         # Both were given the same place, so the old root lies on top of the new one now.
         try nsenter --mount=/proc/self/ns/mnt "$(tool umount)" --lazy /
         step_last=("$(tool nsenter)" --mount=/proc/self/ns/mnt "${@:5}")
@@ -75,7 +85,7 @@ stages() {
         ;;
     --inside)
         step_root=$2
-        try mount --rbind "$step_root" "$step_root"
+        prepare_root "$3"
         mount_all
         make_devices
         try pivot_root "$step_root" "$step_root"

@@ -2,14 +2,15 @@
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
 step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_pids='' step_disks=()
+step_upper=''
 
-# more_option ARG...: takes one of the options that steps 08 to 13 bring; step_taken is how many words it had.
+# more_option ARG...: takes one of the options that steps 08 to 14 bring; step_taken is how many words it had.
 more_option() {
     case $1 in
     --userns)
         step_userns=yes step_taken=1
         ;;
-    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=*)
+    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=* | --upper=*)
         more_option "${1%%=*}" "${1#*=}"
         step_taken=1
         ;;
@@ -37,6 +38,10 @@ more_option() {
     --device-write-bps)
         [ -n "${2-}" ] || fail 125 "$1 needs a disk and a rate"
         step_disks+=("$2") step_taken=2
+        ;;
+    --upper)
+        [ -n "${2-}" ] || fail 125 "$1 needs a directory"
+        step_upper=$2 step_taken=2
         ;;
     *) return 1 ;;
     esac

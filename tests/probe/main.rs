@@ -13,7 +13,7 @@
 //! | `exit N` | exits with status N | |
 //! | `raise N` | sends itself signal N | |
 //! | `catch N` | from now on announces signal N with a line `signal N` | `ok` |
-//! | `chdir P`, `mkdir P`, `chroot P`, `unlink P` | that system call | `ok` or `errno N` |
+//! | `chdir P`, `mkdir P`, `chroot P`, `unlink P`, `rmdir P` | that system call | `ok` or `errno N` |
 //! | `chown P UID` | makes another the owner of P | `ok` or `errno N` |
 //! | `umount P` | unmounts what is mounted on P | `ok` or `errno N` |
 //! | `mount P` | mounts a tmpfs on P | `ok` or `errno N` |
@@ -68,6 +68,7 @@ unsafe extern "C" {
     fn chroot(path: *const c_char) -> c_int;
     fn mkdir(path: *const c_char, mode: u32) -> c_int;
     fn unlink(path: *const c_char) -> c_int;
+    fn rmdir(path: *const c_char) -> c_int;
     fn chown(path: *const c_char, owner: u32, group: u32) -> c_int;
     fn umount2(path: *const c_char, flags: c_int) -> c_int;
     fn mount(
@@ -162,6 +163,7 @@ fn obey(verb: &str, rest: &str) -> io::Result<String> {
         "chdir" => on_path(rest, chdir),
         "chroot" => on_path(rest, chroot),
         "unlink" => on_path(rest, unlink),
+        "rmdir" => on_path(rest, rmdir),
         // SAFETY: the path is a C string that lives until the call has returned.
         "mkdir" => check(unsafe { mkdir(path()?.as_ptr(), 0o755) }),
         // SAFETY: as above.

@@ -12,6 +12,7 @@ mod fork_exec;
 mod ipc_ns;
 mod mount_ns;
 mod net_ns;
+mod overlay;
 mod pid_ns;
 mod pivot_root;
 mod time_ns;
@@ -52,6 +53,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         cgroup_cpu::CHECKS,
         cgroup_memory::CHECKS,
         cgroup_pids_io::CHECKS,
+        overlay::CHECKS,
     ]
     .into_iter()
     .flatten()

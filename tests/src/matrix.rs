@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn the_whole_workshop_fits_a_readme() {
         let rows: Vec<(String, String)> =
-            (0..20).map(|n| (format!("{n:02}-cgroup-pids-io"), "o".repeat(15))).collect();
+            (0..20).map(|n| (format!("{n:02}-cgroup-pids-io"), "o".repeat(16))).collect();
         let rows: Vec<(&str, &str)> = rows.iter().map(|r| (r.0.as_str(), r.1.as_str())).collect();
-        let svg = matrix(&["working directory"; 15], &rows).to_svg();
+        let svg = matrix(&["working directory"; 16], &rows).to_svg();
         let width: u32 = (svg.split_once("viewBox=\"0 0 ").unwrap().1)
             .split_once(' ')
             .and_then(|(width, _)| width.parse().ok())

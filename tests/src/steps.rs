@@ -43,6 +43,11 @@ impl Step {
         self.number > 0
     }
 
+    /// Whether ROOTFS is a list of layers, of which the container changes none.
+    pub fn stacks_layers(&self) -> bool {
+        self.number >= 14
+    }
+
     /// The checks that judge it, and their points: its own first.
     pub fn checks(&self) -> Vec<(&'static str, u32)> {
         let mut checks = self.own.to_vec();
@@ -101,6 +106,7 @@ const KEPT: &[&str] = &[
     "cgroup-cpu/the-group-has-the-limit",
     "cgroup-memory/over-the-limit-it-is-killed",
     "cgroup-pids-io/a-fork-bomb-stops-at-the-limit",
+    "overlay/lower-layers-never-change",
 ];
 
 /// All steps, in their order.
@@ -323,6 +329,27 @@ pub static STEPS: &[Step] = &[
             ("cgroup-pids-io/writes-take-their-time", 5),
             ("cgroup-pids-io/impossible-bandwidth-is-125", 3),
             ("cgroup-pids-io/a-limit-that-cannot-be-set-is-125", 3),
+        ],
+    },
+    Step {
+        number: 14,
+        slug: "overlay",
+        about: include_str!("../../steps/14-overlay/step.toml"),
+        own: &[
+            ("overlay/lower-layers-never-change", 8),
+            ("overlay/the-upper-layer-wins", 7),
+            ("overlay/whiteouts-hide", 5),
+            ("overlay/opaque-directories-hide", 5),
+            ("overlay/what-is-removed-stays-removed", 4),
+            ("overlay/two-containers-share-a-lower", 5),
+            ("overlay/the-writable-layer-is-thrown-away", 4),
+            ("overlay/upper-is-kept", 6),
+            ("overlay/a-copy-keeps-its-attributes", 3),
+            ("overlay/many-layers-at-long-paths", 5),
+            ("overlay/a-colon-can-be-escaped", 1),
+            ("overlay/impossible-layers-are-125", 3),
+            ("overlay/etc-has-the-containers-names", 2),
+            ("overlay/an-ordinary-user-has-layers-too", 2),
         ],
     },
 ];

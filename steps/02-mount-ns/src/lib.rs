@@ -30,5 +30,5 @@ mod umask;
 pub use beneath::open_root;
 pub use defaults::default_mounts;
 pub use devices::make_devices;
-pub use mounts::mount_all;
+pub use mounts::{mount_all, path_of};
 pub use propagation::private_mounts;

@@ -112,6 +112,7 @@ fn read_only_tree(mounted: &OwnedFd) -> nix::Result<()> {
 
 /// A path for mount(2), which takes no descriptors. It leads to just the file that is open,
 /// whatever has become of its name: see proc(5), "/proc/pid/fd/".
+#[must_use]
 pub fn path_of(fd: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }

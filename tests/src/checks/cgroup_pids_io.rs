@@ -15,7 +15,7 @@ use crate::judge::agent::Agent;
 use crate::judge::disk::{Disk, OwnDisk};
 use crate::judge::groups::{Group, group_with, groups, read};
 use crate::judge::kernel::Process;
-use crate::judge::trial::Trial;
+use crate::judge::trial::{PROBE, Trial};
 use crate::judge::verdict::{Broken, Held, expect};
 use crate::judge::wait::until;
 use crate::patience::patience;
@@ -180,7 +180,7 @@ fn word_of(agent: &Agent) -> Result<OsString> {
 /// How many processes of this command there are.
 fn copies(trial: &Trial, word: &OsStr) -> Result<u64> {
     let word = word.to_str().context("the probe's word is no text")?;
-    Ok(u64::try_from(trial.host.running(trial.probe, word)?.len())?)
+    Ok(u64::try_from(trial.host.running(PROBE, word)?.len())?)
 }
 
 fn the_limit_is_the_groups_own(trial: &Trial) -> Held {

@@ -48,7 +48,7 @@ fn root_is_rootfs(trial: &Trial) -> Held {
     let relative = trial.rootfs.file_name().unwrap_or_default();
     for path in [trial.rootfs.as_os_str(), relative] {
         let agent = trial.start().rootfs(path).agent()?;
-        let (root, due) = (agent.command.root()?, trial.rootfs_id()?);
+        let (root, due) = (agent.command.root()?, trial.due_root(&agent.command)?);
         let expected =
             format!("/proc/PID/root of the command is ROOTFS, given as {}", path.display());
         expect(root == due, &expected, || format!("ROOTFS is {due:?}, the root is {root:?}"))?;
@@ -58,7 +58,7 @@ fn root_is_rootfs(trial: &Trial) -> Held {
 
 fn working_directory_is_root(trial: &Trial) -> Held {
     let agent = trial.start().agent()?;
-    let (cwd, due) = (agent.command.cwd()?, trial.rootfs_id()?);
+    let (cwd, due) = (agent.command.cwd()?, trial.due_root(&agent.command)?);
     expect(cwd == due, "/proc/PID/cwd of the command is ROOTFS", || {
         format!("ROOTFS is {due:?}, the working directory is {cwd:?}")
     })
@@ -67,7 +67,7 @@ fn working_directory_is_root(trial: &Trial) -> Held {
 fn dotdot_stays_inside(trial: &Trial) -> Held {
     let mut agent = trial.start().agent()?;
     agent.must("chdir ../../../../../../../..")?;
-    let (cwd, due) = (agent.command.cwd()?, trial.rootfs_id()?);
+    let (cwd, due) = (agent.command.cwd()?, trial.due_root(&agent.command)?);
     expect(cwd == due, "after `chdir ../../..` /proc/PID/cwd is still ROOTFS", || {
         format!("ROOTFS is {due:?}, the working directory is {cwd:?}")
     })

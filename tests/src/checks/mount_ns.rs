@@ -129,9 +129,11 @@ fn own_namespace_or_nothing_to_see(trial: &Trial, agent: &Agent) -> Held {
 /// The host has a /proc, a /sys and a /dev too: only those of ROOTFS count.
 fn agent_in_rootfs<'t>(trial: &'t Trial) -> Result<Agent<'t>, Broken> {
     let agent = trial.start().agent()?;
-    expect(agent.command.root()? == trial.rootfs_id()?, "the command sees ROOTFS", || {
-        "its root is another directory".into()
-    })?;
+    expect(
+        agent.command.root()? == trial.due_root(&agent.command)?,
+        "the command sees ROOTFS",
+        || "its root is another directory".into(),
+    )?;
     Ok(agent)
 }
 

@@ -30,7 +30,7 @@ pub const CHECKS: &[Check] = &[
 
 fn namespace_root_is_rootfs(trial: &Trial) -> Held {
     let agent = trial.start().agent()?;
-    let (root, due) = (agent.command.joined()?.root, trial.rootfs_id()?);
+    let (root, due) = (agent.command.joined()?.root, trial.due_root(&agent.command)?);
     expect(root == due, "the root of the command's mount namespace is ROOTFS", || {
         format!("after setns(2) `/` is {root:?}, ROOTFS is {due:?}")
     })
@@ -63,7 +63,7 @@ fn chroot_escape_fails(trial: &Trial) -> Held {
     agent.must("chroot /checks/deeper")?;
     agent.must("chdir ../../../../../../../..")?;
     agent.must("chroot .")?;
-    let (root, due) = (agent.command.root()?, trial.rootfs_id()?);
+    let (root, due) = (agent.command.root()?, trial.due_root(&agent.command)?);
     expect(root == due, "after the escape /proc/PID/root of the command is still ROOTFS", || {
         format!("it is {root:?}, ROOTFS is {due:?}")
     })

@@ -1,7 +1,7 @@
 //! Step 08: users of its own.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use anyhow::Context;
@@ -197,8 +197,8 @@ fn an_ordinary_user_can_run_it(trial: &Trial) -> Held {
     is_root_inside(&agent)?;
     let (name, text) = (trial.word(), trial.word());
     agent.must(&format!("write /{name} {text}"))?;
-    let file = fs::metadata(trial.outside(&name)).context("stat what the command has written")?;
-    let (owner, due) = (file.uid(), geteuid().as_raw());
+    let file = agent.command.stat_inside(&name)?;
+    let (owner, due) = (file.st_uid, geteuid().as_raw());
     expect(owner == due, "a file that root makes inside belongs to the caller", || {
         format!("it belongs to user {owner}, and the caller is {due}, who calls himself {ORDINARY}")
     })?;
@@ -231,12 +231,18 @@ fn files_of_others_stay_out_of_reach(trial: &Trial) -> Held {
 }
 
 fn what_a_mount_covers_stays_covered(trial: &Trial) -> Held {
+    has_own_namespace(trial, &start(trial).agent()?)?;
     let name = trial.word();
     let covered = trial.outside(&name);
     fs::create_dir(&covered).context("mkdir")?;
     fs::write(covered.join("secret"), "secret").context("write a file")?;
     let (tmpfs, none) = (Some("tmpfs"), None::<&str>);
     mount(tmpfs, &covered, tmpfs, MsFlags::empty(), none).context("mount a tmpfs in ROOTFS")?;
+    let ending = start(trial).command([trial.inside("probe")]).finish()?;
+    if trial.subject.step.stacks_layers() && ending.status == 125 {
+        // An overlay would show what lies beneath the mount, so the kernel refuses it here.
+        return refuses(&ending, "a ROOTFS in which the host has something mounted");
+    }
     let mut agent = start(trial).agent()?;
     has_own_namespace(trial, &agent)?;
     // It may refuse the call, or not show the mount at all; what counts is what can be read then.

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::kernel::Process;
 use super::run::{Ending, Run};
 use super::start::Start;
-use super::trial::Trial;
+use super::trial::{PROBE, Trial};
 use super::verdict::{Broken, broken};
 use crate::patience::patience;
 
@@ -85,7 +85,7 @@ impl<'t> Starting<'t> {
         if ready.as_deref() != Some(format!("ready {nonce}").as_str()) {
             return never_ran(&mut run, ready.as_deref());
         }
-        let mut processes = trial.host.running(trial.probe, &nonce)?;
+        let mut processes = trial.host.running(PROBE, &nonce)?;
         match processes.pop() {
             Some(command) if processes.is_empty() => Ok(Agent { run, command }),
             Some(_) => broken(

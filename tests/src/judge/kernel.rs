@@ -17,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
+use rustix::fs::fgetxattr;
 use serde::{Deserialize, Serialize};
 
 use crate::mountinfo::{self, Mount};
@@ -75,9 +76,11 @@ impl<'h> Process<'h> {
         Ok(Process { host, pid: nix::unistd::getpid(), dir })
     }
 
-    /// The program that it runs.
-    pub fn program(&self) -> Result<FileId> {
-        Ok(self.stat("exe")?.into())
+    /// Whether the program that it runs has this content. (Seen through layers a file has another
+    /// number, and a copy of it would do as well.)
+    pub fn runs(&self, program: &[u8]) -> Result<bool> {
+        let size = self.stat("exe")?.st_size;
+        Ok(usize::try_from(size) == Ok(program.len()) && self.read("exe")? == program)
     }
 
     /// The root directory of the process.
@@ -99,6 +102,16 @@ impl<'h> Process<'h> {
     pub fn filesystem_inside(&self, path: &str) -> Result<FsType> {
         let file = self.open(&format!("root/{path}"), OFlag::O_PATH)?;
         Ok(fstatfs(&file).with_context(|| format!("statfs /{path}"))?.filesystem_type())
+    }
+
+    /// An extended attribute of a file that the process finds at `path`, without the leading `/`.
+    pub fn attribute_inside(&self, path: &str, name: &str) -> Result<Vec<u8>> {
+        let file = self.open(&format!("root/{path}"), OFlag::O_RDONLY)?;
+        let mut value = vec![0; 256];
+        let length = fgetxattr(&file, name, &mut value[..])
+            .with_context(|| format!("read the attribute {name} of /{path}"))?;
+        value.truncate(length);
+        Ok(value)
     }
 
     /// The names in a directory as the process finds it, without the leading `/`.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context, Result};
 use nix::unistd::Pid;
 
-use super::kernel::{FileId, Process, list};
+use super::kernel::{Process, list};
 use crate::sandbox::Host;
 
 impl Host {
@@ -20,14 +20,17 @@ impl Host {
         pids(&self.outer_proc).context("list /proc")
     }
 
-    /// Every process that runs the program `exe`, and bears `word` among its arguments.
-    pub fn running(&self, exe: FileId, word: &str) -> Result<Vec<Process<'_>>> {
+    /// Every process that runs a program with the content `program`, wherever it lies, and bears
+    /// `word` among its arguments.
+    pub fn running(&self, program: &[u8], word: &str) -> Result<Vec<Process<'_>>> {
         let mut found = Vec::new();
         for pid in self.outer_pids()? {
             // A process may end while we look at it.
             let Ok(process) = Process::of(self, pid) else { continue };
-            let runs_exe = process.program().is_ok_and(|program| program == exe);
-            if runs_exe && process.arguments()?.iter().any(|argument| argument == word) {
+            let bears_word = process
+                .arguments()
+                .is_ok_and(|arguments| arguments.iter().any(|argument| argument == word));
+            if bears_word && process.runs(program).unwrap_or(false) {
                 found.push(process);
             }
         }

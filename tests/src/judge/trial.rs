@@ -18,7 +18,7 @@ use crate::sandbox::Host;
 use crate::subject::Subject;
 
 /// The probe, which `build.rs` compiled.
-static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
+pub static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
 
 /// The directory of a root file system in which the checks put what they need.
 const CHECKS: &str = "checks";
@@ -31,8 +31,8 @@ pub struct Trial<'t> {
     pub subject: &'t Subject,
     /// The root file system that the step is given, as the host sees it.
     pub rootfs: PathBuf,
-    /// The probe in it.
-    pub probe: FileId,
+    /// A file in it that nobody can know before, below [`CHECKS`].
+    mark: String,
     /// The directories of the caller's `PATH` that may be searched.
     path: Vec<PathBuf>,
     random: Random,
@@ -54,8 +54,9 @@ impl<'t> Trial<'t> {
         // The caller of the step stands in a directory that is neither root.
         let beside = rootfs.parent().context("ROOTFS lies in no directory")?;
         env::set_current_dir(beside).context("chdir to the directory of ROOTFS")?;
-        let probe = stat(&rootfs.join(CHECKS).join("probe")).context("stat the probe")?.into();
-        Ok(Trial { host, subject, rootfs, probe, path: callers_path(), random })
+        let mark = random.word();
+        fs::write(rootfs.join(CHECKS).join(&mark), "").context("mark the root file system")?;
+        Ok(Trial { host, subject, rootfs, mark, path: callers_path(), random })
     }
 
     /// A start of the step.
@@ -96,9 +97,21 @@ impl<'t> Trial<'t> {
         self.random.number(range)
     }
 
-    /// The root directory of the step's container, as a file.
+    /// ROOTFS, as a file.
     pub fn rootfs_id(&self) -> Result<FileId> {
         Ok(stat(&self.rootfs).context("stat the root file system")?.into())
+    }
+
+    /// The directory that must be the root of a container's process: ROOTFS itself, or, from step
+    /// 14 on, one that is not the host's and shows what is in ROOTFS.
+    pub fn due_root(&self, process: &Process) -> Result<FileId> {
+        let root = process.root()?;
+        let shows_rootfs = process.stat_inside(&format!("{CHECKS}/{}", self.mark)).is_ok();
+        let is_hosts = root == Process::host(self.host)?.root()?;
+        if self.subject.step.stacks_layers() && shows_rootfs && !is_hosts {
+            return Ok(root);
+        }
+        self.rootfs_id()
     }
 
     /// The mounts of the host.

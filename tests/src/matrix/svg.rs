@@ -11,7 +11,7 @@ use crate::xml::escape;
 use std::iter;
 
 /// A cell with the gap that surrounds it.
-const CELL_WIDTH: usize = 44;
+const CELL_WIDTH: usize = 40;
 const CELL_HEIGHT: usize = 24;
 /// What a character of a step's name takes, and one of another label at most, at 13 pixels.
 const MONOSPACE: usize = 8;

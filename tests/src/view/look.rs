@@ -1,10 +1,13 @@
 //! Looking at a container, and comparing what the kernel shows of it with the host.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{Facet, State, View, limits};
+use crate::judge::agent::Agent;
 use crate::judge::kernel::Process;
 use crate::judge::network::interfaces_of_a_new_namespace;
 use crate::judge::trial::Trial;
@@ -16,6 +19,7 @@ pub fn look(trial: &Trial) -> Result<View, Broken> {
     let mut outside = trial.start().agent_on_the_host()?;
     let mut inside = trial.start().options(limits::options(trial)?).agent()?;
     let names = [outside.must("hostname")?, inside.must("hostname")?];
+    let files = files(trial, &mut inside)?;
     let pair = Pair { trial, inside: &inside.command, outside: &outside.command };
     let mut facets = vec![
         pair.root()?,
@@ -30,8 +34,22 @@ pub fn look(trial: &Trial) -> Result<View, Broken> {
         pair.by_namespace("control groups", "cgroup", "root of the control groups")?,
     ];
     facets.extend(limits::facets(trial, pair.outside, pair.inside)?);
-    facets.extend([pair.capabilities()?, pair.system_calls()?, pair.descriptors()?]);
+    facets.extend([files, pair.capabilities()?, pair.system_calls()?, pair.descriptors()?]);
     Ok(View { facets })
+}
+
+/// Whether what the command changes in ROOTFS changes there.
+fn files(trial: &Trial, inside: &mut Agent) -> Result<Facet, Broken> {
+    let name = trial.word();
+    inside.must(&format!("write {} {name}", trial.inside(&name).display()))?;
+    let is_there = match fs::remove_file(trial.outside(&format!("checks/{name}"))) {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        removed => removed.map(|()| true).context("remove what the command made")?,
+    };
+    let shown = if is_there { "the host's" } else { "changes are its own: ROOTFS stays as it is" };
+    let hosts = if is_there { "one file more" } else { "no file more" };
+    let witness = [hosts.into(), "one file more".into()];
+    Ok(facet("files of ROOTFS", state(!is_there), [shown.into()], witness))
 }
 
 /// The same program inside and outside.
@@ -43,12 +61,21 @@ struct Pair<'t> {
 
 impl Pair<'_> {
     fn root(&self) -> Result<Facet> {
-        let rootfs = self.trial.rootfs_id()?;
+        let rootfs = self.trial.due_root(self.inside)?;
         let (root, namespaces_root) = (self.inside.root()?, self.inside.joined()?.root);
         let (state, shown, in_short) = if root == self.outside.root()? {
             (State::Shared, "the host's", "/")
         } else if root == rootfs && namespaces_root == rootfs {
-            (State::Own, "ROOTFS, and the mount namespace has no other", "rootfs and no other")
+            let layered = rootfs != self.trial.rootfs_id()?;
+            let (shown, in_short) = if layered {
+                (
+                    "ROOTFS beneath a layer of its own, and the mount namespace has no other",
+                    "layers and no other",
+                )
+            } else {
+                ("ROOTFS, and the mount namespace has no other", "rootfs and no other")
+            };
+            (State::Own, shown, in_short)
         } else if root == rootfs {
             let shown = "ROOTFS, but the mount namespace's is still the host's";
             (State::Limited, shown, "rootfs within the host's")

@@ -9,6 +9,7 @@ mod hostile;
 mod independent;
 mod mutants;
 mod network;
+mod overlay;
 mod plot;
 mod reference;
 mod tour;
