@@ -11,7 +11,7 @@ set -euo pipefail
 # gcc: Rust links with it. busybox-static: the containers' programs. util-linux:
 # unshare, nsenter and lsns for the parts that are done by hand. uidmap: an
 # ordinary user's id maps.
-packages=(busybox-static ca-certificates curl gcc git iproute2 libc6-dev nftables uidmap util-linux)
+packages=(busybox-static ca-certificates curl gcc git iproute2 jq libc6-dev nftables uidmap util-linux)
 if [ "${1:-}" = --packages ]; then
   printf '%s\n' "${packages[@]}"
   exit

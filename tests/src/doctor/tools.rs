@@ -7,12 +7,13 @@ use super::Finding;
 use crate::executables::candidates;
 
 /// What the book's sessions by hand use, and the package that brings it.
-const BY_HAND: [(&str, &str); 8] = [
+const BY_HAND: [(&str, &str); 9] = [
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("mount", "util-linux"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("jq", "jq"),
     ("busybox", "busybox"),
     ("cc", "gcc"),
     ("cargo", "Rust (https://rustup.rs)"),
