@@ -44,11 +44,19 @@ impl Layers {
         if names.iter().any(Vec::is_empty) {
             bail!("a layer has no name (a list of directories is TOP:…:BOTTOM)");
         }
-        if names.len() > MOST {
-            bail!("{} layers: the kernel stacks no more than {MOST}", names.len());
-        }
         let path = |name| PathBuf::from(OsString::from_vec(name));
-        Ok(Layers { paths: names.into_iter().map(path).collect() })
+        Layers::new(names.into_iter().map(path).collect())
+    }
+
+    /// Takes directories, the uppermost first.
+    pub fn new(paths: Vec<PathBuf>) -> anyhow::Result<Layers> {
+        if paths.is_empty() {
+            bail!("there is no layer");
+        }
+        if paths.len() > MOST {
+            bail!("{} layers: the kernel stacks no more than {MOST}", paths.len());
+        }
+        Ok(Layers { paths })
     }
 
     /// The uppermost one.

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match unpack(image, store) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unpack: {error}");
+            eprintln!("unpack: {error}: {:?}", std::error::Error::source(&error));
             ExitCode::from(125)
         }
     }

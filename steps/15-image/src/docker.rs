@@ -54,7 +54,7 @@ pub fn open(source: &Source, reference: &Reference) -> Result<Image, ImageError>
             Ok(Packed { blob: source.blob(name)?, size: None, digest })
         })
         .collect();
-    Image::assemble(&what, id, document, packed?)
+    Image::assemble(&what, entry.repo_tags.clone(), id, document, packed?)
 }
 
 /// The digest that a file is named after, as in `HEX.json` and `blobs/sha256/HEX`.

@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum ImageError {
     /// A call of the kernel failed: on the store, or on the image's own file.
-    #[error("{}: {}", line(.tried), .source)]
+    #[error("{}", line(.tried))]
     Io {
         /// What was tried, and on what.
         tried: String,

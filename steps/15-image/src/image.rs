@@ -13,6 +13,8 @@ use crate::{docker, layout, platform};
 
 /// An image that has been looked at, and not unpacked.
 pub struct Image {
+    /// What it is called where it was found.
+    pub names: Vec<String>,
     /// The digest of its configuration, by which it is known.
     pub id: Digest,
     /// The bytes of its configuration, which have this digest.
@@ -68,6 +70,7 @@ impl Image {
     /// there are.
     pub fn assemble(
         what: &str,
+        names: Vec<String>,
         id: Digest,
         document: Vec<u8>,
         packed: Vec<Packed>,
@@ -90,7 +93,7 @@ impl Image {
             require_sha256(&diff_id, "a layer")?;
             layers.push(Layer { number, diff_id, blob, size, digest });
         }
-        Ok(Image { id, document, configuration, layers })
+        Ok(Image { names, id, document, configuration, layers })
     }
 }
 

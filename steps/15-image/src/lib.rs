@@ -24,7 +24,10 @@
 //! | [`unpack`], [`workers`] | one layer, and all of them | |
 //! | [`inherit`] | directories that a layer does not name | |
 //! | [`part`], [`store`] | [`Store`]: what is whole, and what is not yet | flock(2), rename(2) |
-//! | [`error`], [`limits`], [`notices`], [`progress`] | what a caller may want to know | |
+//! | [`options`], [`stored`], [`remapped`] | where the store is, and who may write to it | |
+//! | [`names`], [`remove`] | what images are called, and how they go | |
+//! | [`nodev`] | devices of an image are none | `mount_setattr(2)` |
+//! | [`error`], [`limits`], [`notices`], [`progress`], [`terminal`] | what a caller may want to know | |
 
 pub mod attributes;
 pub mod beneath;
@@ -44,16 +47,23 @@ pub mod inherit;
 pub mod layout;
 pub mod limits;
 pub mod make;
+pub mod names;
+pub mod nodev;
 pub mod notices;
+pub mod options;
 pub mod part;
 pub mod pax;
 pub mod platform;
 pub mod progress;
 pub mod reference;
+pub mod remapped;
+pub mod remove;
 pub mod source;
 pub mod sparse;
 pub mod store;
+pub mod stored;
 pub mod stream;
+pub mod terminal;
 pub mod tree;
 pub mod unpack;
 pub mod whiteout;
@@ -62,7 +72,12 @@ pub mod workers;
 pub use error::ImageError;
 pub use image::Image;
 pub use limits::Limits;
+pub use nodev::forbid_devices;
 pub use notices::Notices;
+pub use options::StoreOptions;
 pub use progress::Progress;
-pub use reference::Reference;
+pub use reference::{Reference, reference};
+pub use remapped::among;
+pub use remove::Removed;
 pub use store::{Store, StoredLayer};
+pub use stored::StoredImage;

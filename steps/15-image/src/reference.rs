@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{StringValueParser, TypedValueParser};
+
 /// An image as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
@@ -9,6 +11,12 @@ pub struct Reference {
     pub path: PathBuf,
     /// Which of the images in it. Without one there must be only one.
     pub tag: Option<String>,
+}
+
+/// Reads `PATH[:TAG]` on a command line.
+#[must_use]
+pub fn reference() -> impl TypedValueParser<Value = Reference> {
+    StringValueParser::new().map(|text| Reference::parse(&text))
 }
 
 impl Reference {

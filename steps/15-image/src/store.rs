@@ -5,6 +5,8 @@
 //! STORE/layers/sha256/DIFF-ID/layer.json    a `Record`
 //! STORE/images/sha256/ID                    an image's configuration, which names its layers
 //! STORE/parts/UUID                          what is not whole yet
+//! STORE/names.json                          what the images are called
+//! STORE/lock, STORE/names.lock              nothing: what is locked
 //! ```
 //!
 //! A layer comes here by one rename, when all layers of its image have been verified, and is never
@@ -13,18 +15,20 @@
 //! after a power cut a layer may be incomplete, as with Docker and containerd. They ask for a sync
 //! where that matters.)
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use oci_spec::image::Digest;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use oci_spec::image::{Digest, ImageConfiguration};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::ImageError;
 use crate::image::{Image, Layer, parse};
 use crate::inherit::inherit;
 use crate::limits::Limits;
+use crate::names::plain;
 use crate::notices::Notices;
 use crate::part::Part;
 use crate::progress::Progress;
@@ -66,7 +70,7 @@ impl Store {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<(Vec<StoredLayer>, Notices), ImageError> {
         // Also clears away what others have left, if there is nothing to unpack.
-        let part = Part::make(&self.root.join("parts"))?;
+        let part = Part::make(&self.parts())?;
         let mut missing: Vec<&Layer> = Vec::new();
         for layer in &image.layers {
             if self.layer_directory(&layer.diff_id).exists() {
@@ -122,15 +126,108 @@ impl Store {
         inherit(&tree(&record.diff_id), &record.implied, &below)
     }
 
+    /// The ids of all images.
+    pub fn images(&self) -> Result<Vec<Digest>, ImageError> {
+        let directory = self.root.join("images/sha256");
+        let tried = || ImageError::io(format!("read {}", directory.display()));
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(tried())? {
+            let name = entry.map_err(tried())?.file_name();
+            ids.extend(Digest::from_str(&format!("sha256:{}", name.display())).ok());
+        }
+        Ok(ids)
+    }
+
+    /// The image of this name, or the one whose id begins so.
+    pub fn look_up(&self, word: &str) -> Result<Option<Digest>, ImageError> {
+        if let Some(id) = self.names()?.remove(&plain(word)) {
+            return Ok(Some(id));
+        }
+        let hex = word.strip_prefix("sha256:").unwrap_or(word);
+        let mut ids = self.images()?;
+        // Two digits could be anything; Docker asks for no more than that they mean one image.
+        ids.retain(|id| hex.len() > 1 && id.digest().starts_with(hex));
+        match &ids[..] {
+            [_, _, ..] => {
+                let why = format!("{} images have an id that begins so", ids.len());
+                Err(ImageError::Reference { what: word.to_owned(), why })
+            }
+            _ => Ok(ids.pop()),
+        }
+    }
+
+    /// The configuration of an image that is here.
+    pub fn configuration(&self, id: &Digest) -> Result<ImageConfiguration, ImageError> {
+        let path = self.image_file(id);
+        let what = path.display().to_string();
+        let document = fs::read(&path).map_err(ImageError::io(format!("read {what}")))?;
+        parse(&what, &document)
+    }
+
+    /// The layers of an image that is here, the lowest first.
+    pub fn layers_of(&self, id: &Digest) -> Result<Vec<StoredLayer>, ImageError> {
+        self.diff_ids(id)?.iter().map(|diff_id| self.layer(diff_id)).collect()
+    }
+
+    /// Which layers an image that is here has.
+    pub fn diff_ids(&self, id: &Digest) -> Result<Vec<Digest>, ImageError> {
+        let configuration = self.configuration(id)?;
+        let ids = configuration.rootfs().diff_ids().iter();
+        ids.map(|text| {
+            Digest::from_str(text).map_err(|error| ImageError::damaged(id.to_string(), error))
+        })
+        .collect()
+    }
+
+    /// Keeps everything in the store as long as what is returned lives. Many may do so at a time.
+    pub fn share(&self) -> Result<File, ImageError> {
+        self.lock("lock", FlockOperation::LockShared)
+    }
+
+    /// Waits until nobody else works on the store, and keeps others away.
+    pub fn lock_alone(&self) -> Result<File, ImageError> {
+        self.lock("lock", FlockOperation::LockExclusive)
+    }
+
+    pub(crate) fn lock_names(&self) -> Result<File, ImageError> {
+        self.lock("names.lock", FlockOperation::LockExclusive)
+    }
+
+    fn lock(&self, name: &str, operation: FlockOperation) -> Result<File, ImageError> {
+        let path = self.root.join(name);
+        let tried = format!("lock {}", path.display());
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(ImageError::io(tried.as_str()))?;
+        flock(&file, operation).map_err(ImageError::io(tried))?;
+        Ok(file)
+    }
+
+    pub(crate) fn image_file(&self, id: &Digest) -> PathBuf {
+        self.root.join("images/sha256").join(id.digest())
+    }
+
+    pub(crate) fn names_file(&self) -> PathBuf {
+        self.root.join("names.json")
+    }
+
+    pub(crate) fn parts(&self) -> PathBuf {
+        self.root.join("parts")
+    }
+
+    pub(crate) fn layers_directory(&self) -> PathBuf {
+        self.root.join("layers/sha256")
+    }
+
     fn layer_directory(&self, diff_id: &Digest) -> PathBuf {
-        self.root.join("layers/sha256").join(diff_id.digest())
+        self.layers_directory().join(diff_id.digest())
     }
 
     fn keep_configuration(&self, image: &Image, part: &Part) -> Result<(), ImageError> {
         let path = part.path().join("configuration");
         fs::write(&path, &image.document)
             .map_err(ImageError::io(format!("write {}", path.display())))?;
-        publish(&path, &self.root.join("images/sha256").join(image.id.digest()))
+        publish(&path, &self.image_file(&image.id))
     }
 }
 
