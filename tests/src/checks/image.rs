@@ -256,7 +256,7 @@ fn modes_are_kept(trial: &Trial) -> Held {
     ];
     let mut layer = Archive::new();
     for (kind, mode) in entries {
-        let about = About { mtime, ..About::new(kind, mode) };
+        let about = About { mtime: (mtime, 0), ..About::new(kind, mode) };
         layer = layer.entry(format!("{name}-{mode:o}"), &about, b"");
     }
     let agent = agent(trial, [layer])?;

@@ -17,7 +17,8 @@ pub struct About {
     pub kind: EntryType,
     pub mode: u32,
     pub owner: (u32, u32),
-    pub mtime: u64,
+    /// Seconds and nanoseconds after 1970.
+    pub mtime: (u64, u32),
     /// Where a link leads.
     pub target: Vec<u8>,
     /// The numbers of a device.
@@ -28,7 +29,7 @@ pub struct About {
 impl About {
     /// A file or directory of root's with this mode.
     pub fn new(kind: EntryType, mode: u32) -> About {
-        let mtime = 1_000_000_000;
+        let mtime = (1_000_000_000, 0);
         let (target, attributes) = (Vec::new(), Vec::new());
         About { kind, mode, owner: (0, 0), mtime, target, device: (0, 0), attributes }
     }
@@ -76,6 +77,11 @@ impl Archive {
 
     fn add(&mut self, name: &[u8], about: &About, data: &[u8]) {
         let mut records: Vec<(String, &[u8])> = Vec::new();
+        // A header has whole seconds.
+        let mtime = format!("{}.{:09}", about.mtime.0, about.mtime.1);
+        if about.mtime.1 > 0 {
+            records.push(("mtime".to_owned(), mtime.as_bytes()));
+        }
         let mut header = Header::new_ustar();
         let old = header.as_old_mut();
         // What does not fit stands in an extended header.
@@ -96,7 +102,7 @@ impl Archive {
         header.set_mode(about.mode);
         header.set_uid(about.owner.0.into());
         header.set_gid(about.owner.1.into());
-        header.set_mtime(about.mtime);
+        header.set_mtime(about.mtime.0);
         header.set_size(data.len() as u64);
         if about.device != (0, 0) {
             let (major, minor) = about.device;
@@ -192,17 +198,21 @@ fn about(path: &Path, file: &Metadata) -> Result<About> {
         _ => Vec::new(),
     };
     let is_device = matches!(kind, EntryType::Char | EntryType::Block);
-    let number = |number: u64| u32::try_from(number).unwrap_or(0);
-    let device = (number(major(file.rdev())), number(minor(file.rdev())));
+    let device = (number_of(major(file.rdev())), number_of(minor(file.rdev())));
     Ok(About {
         kind,
         mode: file.mode() & 0o7777,
         owner: (file.uid(), file.gid()),
-        mtime: u64::try_from(file.mtime()).unwrap_or(0),
+        mtime: (u64::try_from(file.mtime()).unwrap_or(0), number_of(file.mtime_nsec())),
         target,
         device: if is_device { device } else { (0, 0) },
         attributes: attributes(path),
     })
+}
+
+/// A number that the kernel gives in more bits than it has.
+fn number_of(number: impl TryInto<u32>) -> u32 {
+    number.try_into().unwrap_or(0)
 }
 
 /// Those that can be read; where there are none at all, none.
