@@ -9,6 +9,7 @@ mod cgroup_ns;
 mod cgroup_pids_io;
 mod chroot;
 mod fork_exec;
+mod image;
 mod ipc_ns;
 mod mount_ns;
 mod net_ns;
@@ -54,6 +55,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         cgroup_memory::CHECKS,
         cgroup_pids_io::CHECKS,
         overlay::CHECKS,
+        image::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -8,6 +8,7 @@
 //! - [`network`]: interfaces, addresses and routes; [`netfilter`]: tables of rules.
 //! - [`groups`]: which control groups a process is in; [`account`]: what the kernel counts there.
 //! - [`disk`]: a disk of the trial's own.
+//! - [`archive`]: tar archives, right ones and wrong ones; [`image`]: images made of them.
 //! - [`gate`]: holds whoever opens a certain file.
 //! - [`processes`]: which processes there are.
 //! - [`tree`]: what files there are.
@@ -17,9 +18,11 @@
 
 pub mod account;
 pub mod agent;
+pub mod archive;
 pub mod disk;
 pub mod gate;
 pub mod groups;
+pub mod image;
 pub mod kernel;
 pub mod netfilter;
 pub mod network;

@@ -48,6 +48,11 @@ impl Step {
         self.number >= 14
     }
 
+    /// Whether it is given an image in the place of ROOTFS.
+    pub fn takes_image(&self) -> bool {
+        self.number >= 15
+    }
+
     /// The checks that judge it, and their points: its own first.
     pub fn checks(&self) -> Vec<(&'static str, u32)> {
         let mut checks = self.own.to_vec();
@@ -63,7 +68,8 @@ impl Step {
 
     /// The checks of earlier steps that must hold too, and earn nothing.
     pub fn unpaid(&self) -> impl Iterator<Item = &'static str> {
-        self.earlier().filter(|name| !KEPT.contains(name))
+        let is_answered = |name: &&str| self.takes_image() && ANSWERED_BY_IMAGES.contains(name);
+        self.earlier().filter(move |name| !KEPT.contains(name) && !is_answered(name))
     }
 
     /// The checks of all earlier steps.
@@ -83,6 +89,14 @@ impl Step {
         })
     }
 }
+
+/// What the contract of step 15 answers otherwise: which ROOTFS cannot be one, that layers on the
+/// command line may be wrong, and whose the files are that belong to nobody in the container.
+const ANSWERED_BY_IMAGES: &[&str] = &[
+    "chroot/bad-rootfs-is-125",
+    "user-ns/files-of-others-stay-out-of-reach",
+    "overlay/impossible-layers-are-125",
+];
 
 /// What later steps are judged by too: of each step what a later one breaks most easily.
 /// `workshop grade --thorough` runs the others as well.
@@ -107,6 +121,7 @@ const KEPT: &[&str] = &[
     "cgroup-memory/over-the-limit-it-is-killed",
     "cgroup-pids-io/a-fork-bomb-stops-at-the-limit",
     "overlay/lower-layers-never-change",
+    "image/digests-are-verified",
 ];
 
 /// All steps, in their order.
@@ -350,6 +365,31 @@ pub static STEPS: &[Step] = &[
             ("overlay/impossible-layers-are-125", 3),
             ("overlay/etc-has-the-containers-names", 2),
             ("overlay/an-ordinary-user-has-layers-too", 2),
+        ],
+    },
+    Step {
+        number: 15,
+        slug: "image",
+        about: include_str!("../../steps/15-image/step.toml"),
+        own: &[
+            ("image/the-upper-layer-wins", 5),
+            ("image/whiteouts-hide", 4),
+            ("image/opaque-directories-hide", 4),
+            ("image/hard-links-are-one-file", 4),
+            ("image/modes-are-kept", 3),
+            ("image/owners-are-kept", 2),
+            ("image/attributes-are-kept", 3),
+            ("image/the-last-of-two-entries-wins", 3),
+            ("image/digests-are-verified", 6),
+            ("image/sizes-are-verified", 3),
+            ("image/damage-is-refused", 3),
+            ("image/another-machine-is-refused", 3),
+            ("image/the-platform-is-chosen", 2),
+            ("image/nothing-escapes", 6),
+            ("image/all-forms-are-read", 4),
+            ("image/two-share-one-store", 2),
+            ("image/an-image-may-have-many-layers", 2),
+            ("image/devices-are-roots", 1),
         ],
     },
 ];

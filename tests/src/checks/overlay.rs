@@ -142,7 +142,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<()> {
 }
 
 /// The container has a file with this content, and nothing else, at `/name`.
-fn shows(agent: &Agent, name: &str, due: &str, what: &str) -> Held {
+pub fn shows(agent: &Agent, name: &str, due: &str, what: &str) -> Held {
     let found = agent.command.read(&format!("root/{name}"));
     let is_due = found.as_ref().is_ok_and(|found| found == due.as_bytes());
     expect(is_due, &format!("/{name} inside is {what}"), || match found {
@@ -152,13 +152,13 @@ fn shows(agent: &Agent, name: &str, due: &str, what: &str) -> Held {
 }
 
 /// The container has nothing at `/name`.
-fn lacks(agent: &Agent, name: &str, why: &str) -> Held {
+pub fn lacks(agent: &Agent, name: &str, why: &str) -> Held {
     let found = agent.command.stat_inside(name);
     expect(found.is_err(), &format!("there is no /{name} inside: {why}"), || "it is there".into())
 }
 
 /// The container has just these names in `/name`, in any order.
-fn lists(agent: &Agent, name: &str, due: &[&str], what: &str) -> Held {
+pub fn lists(agent: &Agent, name: &str, due: &[&str], what: &str) -> Held {
     let mut found = agent.command.list_inside(name)?;
     found.retain(|name| name != "." && name != "..");
     found.sort_unstable();
@@ -254,7 +254,7 @@ fn opaque_directories_hide(trial: &Trial) -> Held {
 }
 
 /// By the kernel's own attribute, or where only root of a user namespace can be had, by the other.
-fn make_opaque(directory: &Path) -> Held {
+pub fn make_opaque(directory: &Path) -> Held {
     let set = |prefix| {
         lsetxattr(directory, format!("{prefix}.overlay.opaque"), b"y", XattrFlags::empty())
     };

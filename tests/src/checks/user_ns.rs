@@ -290,7 +290,7 @@ fn bind(source: &Path, target: &Path) -> anyhow::Result<()> {
 }
 
 /// Whether the throw-away host has more users than its root.
-fn has_many_ids(trial: &Trial) -> anyhow::Result<bool> {
+pub fn has_many_ids(trial: &Trial) -> anyhow::Result<bool> {
     let count: u64 =
         Process::host(trial.host)?.id_map("uid_map")?.iter().map(|line| u64::from(line[2])).sum();
     Ok(count > 1)

@@ -98,6 +98,12 @@ impl<'h> Process<'h> {
         self.stat(&format!("root/{path}"))
     }
 
+    /// The same, where a symbolic link stands for itself.
+    pub fn lstat_inside(&self, path: &str) -> Result<FileStat> {
+        fstatat(&self.dir, format!("root/{path}").as_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .with_context(|| format!("lstat /{path}"))
+    }
+
     /// The type of the file system that the process finds at `path`, without the leading `/`.
     pub fn filesystem_inside(&self, path: &str) -> Result<FsType> {
         let file = self.open(&format!("root/{path}"), OFlag::O_PATH)?;

@@ -26,6 +26,7 @@ pub struct Start<'t> {
     prefix: &'t [OsString],
     options: Vec<OsString>,
     rootfs: Option<PathBuf>,
+    store: Option<PathBuf>,
     command: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     blocked: SigSet,
@@ -53,6 +54,7 @@ impl<'t> Start<'t> {
             prefix: &trial.subject.prefix,
             options: Vec::new(),
             rootfs: trial.takes_rootfs().then(|| trial.rootfs.clone()),
+            store: None,
             command: Vec::new(),
             environment: Vec::new(),
             blocked: SigSet::empty(),
@@ -83,6 +85,12 @@ impl<'t> Start<'t> {
     /// Another root file system.
     pub fn rootfs(mut self, path: impl Into<PathBuf>) -> Self {
         self.rootfs = Some(path.into());
+        self
+    }
+
+    /// Another store of images than the trial's own.
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(path.into());
         self
     }
 
@@ -141,7 +149,11 @@ impl<'t> Start<'t> {
     }
 
     /// Starts it.
-    pub fn spawn(self) -> Result<Run> {
+    pub fn spawn(mut self) -> Result<Run> {
+        if let Some(root) = self.rootfs.take_if(|_| self.trial.subject.step.takes_image()) {
+            self.rootfs = Some(self.trial.as_image(&root)?);
+            self.options.splice(0..0, ["--store".into(), self.place_of_images().into()]);
+        }
         let mut command = self.trial.host.command(&self.program);
         command.args(self.prefix).args(&self.options).args(&self.rootfs).args(&self.command);
         command.envs(self.environment);
@@ -169,6 +181,15 @@ impl<'t> Start<'t> {
         unsafe { command.pre_exec(inherit) };
         let child = command.spawn();
         Run::of(child.with_context(|| format!("start {}", self.program.display()))?)
+    }
+
+    /// Where the step keeps its images. What root has unpacked is of no use to others.
+    fn place_of_images(&self) -> PathBuf {
+        let name = match self.caller {
+            Caller::Root => "store",
+            Caller::Ordinary { .. } => "store-of-a-user",
+        };
+        self.store.clone().unwrap_or_else(|| self.trial.images().join(name))
     }
 
     /// Starts it with an empty standard input and waits for its end, which must come.

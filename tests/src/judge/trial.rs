@@ -54,6 +54,9 @@ impl<'t> Trial<'t> {
         // The caller of the step stands in a directory that is neither root.
         let beside = rootfs.parent().context("ROOTFS lies in no directory")?;
         env::set_current_dir(beside).context("chdir to the directory of ROOTFS")?;
+        if subject.step.takes_image() {
+            fs::create_dir(beside.join("images")).context("make a directory for images")?;
+        }
         let mark = random.word();
         fs::write(rootfs.join(CHECKS).join(&mark), "").context("mark the root file system")?;
         Ok(Trial { host, subject, rootfs, mark, path: callers_path(), random })
