@@ -10,8 +10,11 @@
 //! the time of the last access, is left out. (As in Docker's layers, times are whole seconds, and
 //! the directory at the top is not among the entries.)
 
+mod header;
+
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::collections::hash_map::Entry;
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -19,20 +22,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use nix::sys::stat::{major, minor};
-use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 
-use crate::whiteout::{is_of_the_overlay, is_opaque, is_whiteout};
+use crate::whiteout::{is_opaque, is_whiteout};
 
 const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
-
-/// As long as the kernel lets extended attributes be, see xattr(7).
-const LONGEST: usize = 65536;
-
-/// The label of a security module is the host's, who gives a new one to what he unpacks.
-const LABEL: &str = "security.selinux";
 
 /// Writes the layer in the directory `upper` to `archive`, as a tar archive. Nothing may change in
 /// it meanwhile.
@@ -50,6 +45,7 @@ struct Layer<'d, W: Write> {
 }
 
 impl<W: Write> Layer<'_, W> {
+    /// Adds all that is in a directory.
     fn directory(&mut self, path: &Path) -> anyhow::Result<()> {
         let directory = self.top.join(path);
         let shown = directory.display();
@@ -66,6 +62,7 @@ impl<W: Write> Layer<'_, W> {
         Ok(())
     }
 
+    /// Adds one file or directory, or says that it is gone.
     fn entry(&mut self, path: &Path) -> anyhow::Result<()> {
         let file = self.top.join(path);
         let stat = fs::symlink_metadata(&file)?;
@@ -77,42 +74,55 @@ impl<W: Write> Layer<'_, W> {
         if name.as_bytes().starts_with(WHITEOUT.as_bytes()) {
             bail!("in an image a name that begins with {WHITEOUT} means that something is gone");
         }
-        let kind = stat.file_type();
-        if kind.is_dir() {
-            self.append(&path.join(""), header(&stat, EntryType::Directory), None, io::empty())?;
+        if stat.is_dir() {
+            let header = header::of(&stat, EntryType::Directory);
+            self.append(&path.join(""), header, None, io::empty())?;
             if is_opaque(&file)? {
                 self.marker(&path.join(OPAQUE))?;
             }
             return self.directory(path);
         }
-        if stat.nlink() > 1 {
-            let id = (stat.dev(), stat.ino());
-            if let Some(first) = self.written.get(&id).cloned() {
-                let header = header(&stat, EntryType::Link);
-                return self.append(path, header, Some(&first), io::empty());
+        if stat.nlink() > 1 && self.is_link(path, &stat)? {
+            return Ok(());
+        }
+        self.file(path, &stat)
+    }
+
+    /// Adds a further name of a file that is in the archive already, or remembers its first one.
+    fn is_link(&mut self, path: &Path, stat: &Metadata) -> anyhow::Result<bool> {
+        match self.written.entry((stat.dev(), stat.ino())) {
+            Entry::Vacant(place) => {
+                place.insert(path.to_owned());
+                Ok(false)
             }
-            self.written.insert(id, path.to_owned());
+            Entry::Occupied(place) => {
+                let first = place.get().clone();
+                let header = header::of(stat, EntryType::Link);
+                self.append(path, header, Some(&first), io::empty())?;
+                Ok(true)
+            }
         }
-        if kind.is_symlink() {
-            let target = fs::read_link(&file)?;
-            return self.append(
-                path,
-                header(&stat, EntryType::Symlink),
-                Some(&target),
-                io::empty(),
-            );
-        }
+    }
+
+    /// Adds whatever is no directory.
+    fn file(&mut self, path: &Path, stat: &Metadata) -> anyhow::Result<()> {
+        let file = self.top.join(path);
+        let kind = stat.file_type();
         if kind.is_file() {
-            let mut header = header(&stat, EntryType::Regular);
+            let mut header = header::of(stat, EntryType::Regular);
             header.set_size(stat.len());
             return self.append(path, header, None, File::open(&file)?);
         }
+        if kind.is_symlink() {
+            let header = header::of(stat, EntryType::Symlink);
+            return self.append(path, header, Some(&fs::read_link(&file)?), io::empty());
+        }
         let header = if kind.is_char_device() {
-            device(&stat, EntryType::Char)?
+            header::of_device(stat, EntryType::Char)?
         } else if kind.is_block_device() {
-            device(&stat, EntryType::Block)?
+            header::of_device(stat, EntryType::Block)?
         } else if kind.is_fifo() {
-            header(&stat, EntryType::Fifo)
+            header::of(stat, EntryType::Fifo)
         } else {
             return Ok(()); // A socket means nothing without the process that listens on it.
         };
@@ -138,7 +148,7 @@ impl<W: Write> Layer<'_, W> {
             }
         }
         if header.entry_type() != EntryType::Link {
-            extended.extend(attributes(&self.top.join(path))?);
+            extended.extend(header::attributes(&self.top.join(path))?);
         }
         let records = extended.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
         self.archive.append_pax_extensions(records)?;
@@ -148,7 +158,7 @@ impl<W: Write> Layer<'_, W> {
 
     /// Adds an empty file, of which only the name counts.
     fn marker(&mut self, path: &Path) -> anyhow::Result<()> {
-        let mut header = blank(EntryType::Regular);
+        let mut header = header::blank(EntryType::Regular);
         header.set_mode(0o600);
         let mut extended = Vec::new();
         if header.set_path(path).is_err() {
@@ -158,62 +168,6 @@ impl<W: Write> Layer<'_, W> {
         header.set_cksum();
         Ok(self.archive.append(&header, io::empty())?)
     }
-}
-
-/// Every field has a number, and all of them are 0.
-fn blank(kind: EntryType) -> Header {
-    let mut header = Header::new_ustar();
-    header.set_entry_type(kind);
-    for set in [Header::set_uid, Header::set_gid, Header::set_size, Header::set_mtime] {
-        set(&mut header, 0);
-    }
-    set_device(&mut header, 0, 0);
-    header
-}
-
-fn set_device(header: &mut Header, major: u32, minor: u32) {
-    // Only the header of another format would have no place for them.
-    let _ = header.set_device_major(major).and_then(|()| header.set_device_minor(minor));
-}
-
-fn header(stat: &Metadata, kind: EntryType) -> Header {
-    let mut header = blank(kind);
-    header.set_mode(stat.mode() & 0o7777);
-    header.set_uid(stat.uid().into());
-    header.set_gid(stat.gid().into());
-    // Before 1970 is not a time that every reader of archives knows.
-    header.set_mtime(stat.mtime().try_into().unwrap_or(0));
-    header
-}
-
-fn device(stat: &Metadata, kind: EntryType) -> anyhow::Result<Header> {
-    let mut header = header(stat, kind);
-    let number = |number: u64| u32::try_from(number).context("a device number has 32 bits");
-    set_device(&mut header, number(major(stat.rdev()))?, number(minor(stat.rdev()))?);
-    Ok(header)
-}
-
-/// The extended attributes of a file, sorted, under the keys that every container engine uses.
-fn attributes(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut names = vec![0; LONGEST];
-    let length = match rustix::fs::llistxattr(file, &mut names[..]) {
-        Err(Errno::NOTSUP) => 0,
-        length => length.context("list the extended attributes")?,
-    };
-    let mut found = Vec::new();
-    for name in names[..length].split(|byte| *byte == 0).map(OsStr::from_bytes) {
-        if name.is_empty() || name == LABEL || is_of_the_overlay(name) {
-            continue;
-        }
-        let shown = name.to_str().context("an extended attribute's name is not UTF-8")?;
-        let mut value = vec![0; LONGEST];
-        let length = rustix::fs::lgetxattr(file, name, &mut value[..])
-            .with_context(|| format!("read the extended attribute {shown}"))?;
-        value.truncate(length);
-        found.push((format!("SCHILY.xattr.{shown}"), value));
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 #[cfg(test)]

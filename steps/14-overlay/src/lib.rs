@@ -15,7 +15,7 @@
 //!
 //! | module | is about | witness |
 //! |---|---|---|
-//! | [`layers`] | `TOP:…:BOTTOM`: which directories, and that they are some | the kernel's `overlayfs.rst` |
+//! | [`mod@layers`] | `TOP:…:BOTTOM`: which directories, and that they are some | the kernel's `overlayfs.rst` |
 //! | [`options`] | `--upper`, and that nobody else uses it | flock(2) |
 //! | [`stack`] | [`mount_layers`]: all of them, as one directory | |
 //! | `stage` | the file system in memory that ends with the container | tmpfs(5) |

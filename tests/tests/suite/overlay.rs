@@ -33,7 +33,7 @@ impl Layers {
             say_unsupported(test, String::from_utf8_lossy(&made.stderr).trim());
             return None;
         }
-        let place = dir.path().join("a-name-that-takes-its-place".repeat(2));
+        let place = dir.path().join("a-name-that-takes-its-place".repeat(4));
         let mut names = Vec::new();
         for number in 1..count {
             let layer = place.join(number.to_string());
