@@ -12,7 +12,7 @@ use user_ns::Users;
 use crate::image::Image;
 use crate::names::names_of;
 use crate::notices::Notices;
-use crate::options::StoreOptions;
+use crate::options::ImageOptions;
 use crate::reference::Reference;
 use crate::remapped::among;
 use crate::store::{Store, StoredLayer};
@@ -28,11 +28,11 @@ pub struct StoredImage {
     layers: Vec<StoredLayer>,
 }
 
-impl StoreOptions {
+impl ImageOptions {
     /// Unpacks what the store does not have of the image at `reference`, for containers with these
     /// users. What was done otherwise than the image says is said on standard error.
     pub fn unpack(&self, reference: &Reference, users: &Users) -> anyhow::Result<StoredImage> {
-        let store = self.open(users)?;
+        let store = self.store.open(users)?;
         let image = Image::open(reference)?;
         among(users, || {
             // From here on nobody removes a layer that we have found.
