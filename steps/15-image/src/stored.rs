@@ -9,6 +9,7 @@ use oci_spec::image::Digest;
 use overlay::Layers;
 use user_ns::Users;
 
+use crate::digest::short;
 use crate::image::Image;
 use crate::names::names_of;
 use crate::notices::Notices;
@@ -76,7 +77,7 @@ impl StoredImage {
                 break;
             }
         }
-        Layers::new(paths).with_context(|| format!("stack the layers of {:.19}", self.id))
+        Layers::new(paths).with_context(|| format!("stack the layers of {}", short(&self.id)))
     }
 
     /// Keeps the image from being removed for as long as what is returned lives.
@@ -89,7 +90,7 @@ impl StoredImage {
         match Flock::lock(file, FlockArg::LockSharedNonblock) {
             // Whoever removes it has the lock, and takes the name away while he has it.
             Ok(lock) if self.file.exists() => Ok(lock),
-            _ => bail!("use the image {:.19}: it is just being removed", self.id),
+            _ => bail!("use the image {}: it is just being removed", short(&self.id)),
         }
     }
 }
