@@ -45,7 +45,7 @@ pub fn run(spec: &Spec) -> anyhow::Result<ExitCode> {
     if let Some(resources) = linux.and_then(|linux| linux.resources().as_ref()) {
         limit(&group, resources)?;
     }
-    let _lock = lock(spec)?;
+    let _locks = lock(spec)?;
     wait(&child.release()?)
 }
 

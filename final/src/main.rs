@@ -11,11 +11,15 @@
 //! | [`network`] | the configuration's network and its annotations into a network, and back |
 //! | [`resources`] | the limits of options into the configuration, and from there into the group |
 //! | [`root`] | the layers of options into the configuration, and from there into a root |
+//! | [`images`] | what images there are; loading and removing them |
+//! | [`created`] | how long ago that was |
 //! | [`users`] | the configuration's id maps into users, and back |
 //! | [`completion`] | the command line's own description into a shell's completion |
 
 mod completion;
 mod container;
+mod created;
+mod images;
 mod network;
 mod resources;
 mod root;
@@ -36,6 +40,9 @@ struct Cooper {
 
 #[derive(Subcommand)]
 enum Command {
+    Images(images::ImagesOptions),
+    Load(images::LoadOptions),
+    Rmi(images::RmiOptions),
     Run(Box<run::RunOptions>),
     Completion(completion::CompletionOptions),
 }
@@ -43,6 +50,9 @@ enum Command {
 fn main() -> ExitCode {
     fork_exec::main(|cooper: &Cooper| match &cooper.command {
         Command::Run(options) => run::run(options),
+        Command::Images(options) => images::list(options),
+        Command::Load(options) => images::load(options),
+        Command::Rmi(options) => images::remove(options),
         Command::Completion(options) => completion::write::<Cooper>(options),
     })
 }

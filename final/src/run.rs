@@ -1,7 +1,7 @@
 //! `cooper run`: from options to an OCI runtime configuration.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,18 +10,20 @@ use cgroup_memory::MemoryOptions;
 use cgroup_ns::{CgroupOptions, with_cgroups};
 use cgroup_pids_io::PidsIoOptions;
 use fork_exec::CommandLine;
+use image::ImageOptions;
 use mount_ns::default_mounts;
 use net_ns::NetOptions;
 use nix::unistd::getgid;
 use oci_spec::runtime::Spec;
-use overlay::{Layers, OverlayOptions, layers};
+use overlay::OverlayOptions;
 use pid_ns::PidOptions;
 use serde_json::json;
 use time_ns::TimeOptions;
 use user_ns::{UserOptions, Users};
 use uts_ns::UtsOptions;
 
-use crate::{container, network, resources, root, users};
+use crate::root::Root;
+use crate::{container, network, resources, users};
 
 /// Where Docker lets a container look for commands if its image does not say.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -54,9 +56,11 @@ pub struct RunOptions {
     pids_io: PidsIoOptions,
     #[command(flatten)]
     overlay: OverlayOptions,
-    /// The directories that together become the container's root: TOP:…:BOTTOM
-    #[arg(value_parser = layers())]
-    rootfs: Layers,
+    #[command(flatten)]
+    store: ImageOptions,
+    /// The name of an image that is loaded, or PATH[:TAG] of an archive or a layout, or the
+    /// directories of a root file system, TOP:…:BOTTOM
+    image: OsString,
     #[command(flatten)]
     command: CommandLine,
 }
@@ -89,7 +93,8 @@ fn configuration(options: &RunOptions) -> anyhow::Result<Spec> {
     if let Some(name) = &options.uts.hostname {
         configuration["hostname"] = utf8(name)?.into();
     }
-    root::describe(&options.rootfs, &options.overlay, &mut configuration)?;
+    let root = Root::find(&options.image, &options.store, &users)?;
+    root.describe(&options.overlay, &mut configuration)?;
     network::describe(&options.net, &mut configuration)?;
     users::describe(&users, &mut configuration)?;
     if options.time.uptime.is_some() {
@@ -135,8 +140,8 @@ mod tests {
     use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 
     use super::container::{INIT, annotation};
-    use super::root::{LAYERS, UPPER};
     use super::{RunOptions, Spec, Users, configuration, default_mounts, users, with_cgroups};
+    use crate::root::{LAYERS, UPPER};
 
     #[derive(Parser)]
     struct Line {

@@ -27,6 +27,12 @@ pub fn finished(hash: Sha256) -> Digest {
     Digest::from_str(&text).expect("64 hexadecimal digits are a digest")
 }
 
+/// As much of a digest as Docker shows.
+#[must_use]
+pub fn short(digest: &Digest) -> &str {
+    &digest.digest()[..12]
+}
+
 /// Fails for any algorithm but SHA-256, which every registry and every tool uses.
 pub fn require_sha256(digest: &Digest, what: &str) -> Result<(), ImageError> {
     if *digest.algorithm() == DigestAlgorithm::Sha256 {

@@ -74,7 +74,7 @@ pub use image::Image;
 pub use limits::Limits;
 pub use nodev::forbid_devices;
 pub use notices::Notices;
-pub use options::StoreOptions;
+pub use options::{ImageOptions, StoreOptions};
 pub use progress::Progress;
 pub use reference::{Reference, reference};
 pub use remapped::among;

@@ -9,7 +9,7 @@ use cgroup_ns::{CgroupOptions, own_cgroup_view, with_cgroups};
 use cgroup_pids_io::PidsIoOptions;
 use clap::Parser;
 use fork_exec::{CommandLine, exec, wait};
-use image::{Reference, StoreOptions, forbid_devices, reference};
+use image::{ImageOptions, Reference, forbid_devices, reference};
 use ipc_ns::own_ipc;
 use mount_ns::{default_mounts, make_devices, mount_all, private_mounts};
 use net_ns::{NetOptions, Network};
@@ -46,7 +46,7 @@ struct Options {
     #[command(flatten)]
     overlay: OverlayOptions,
     #[command(flatten)]
-    store: StoreOptions,
+    store: ImageOptions,
     /// A docker-archive or an OCI layout, as directory or tar, and which image in it: PATH[:TAG]
     #[arg(value_parser = reference())]
     image: Reference,

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use nix::unistd::geteuid;
 use user_ns::Users;
 
@@ -12,13 +12,22 @@ use crate::store::Store;
 
 /// The options that this step brings.
 #[derive(clap::Args, Clone, Debug)]
+pub struct ImageOptions {
+    /// Where images are.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// How much they may ask for.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// Where images are, for whoever unpacks none.
+#[derive(clap::Args, Clone, Debug)]
 pub struct StoreOptions {
     /// The directory in which images are kept [default: /var/lib/cooperage, and for others than
     /// root cooperage in their data directory]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) limits: Limits,
 }
 
 /// Below a store of root, the one in which everything belongs to users of containers.
@@ -56,13 +65,5 @@ fn default_root() -> anyhow::Result<PathBuf> {
         None => {
             bail!("find a place for images: neither XDG_DATA_HOME nor HOME is set (use --store)")
         }
-    }
-}
-
-impl StoreOptions {
-    /// For a command that has no container: the store in which this caller's images are.
-    pub fn own(&self) -> anyhow::Result<Store> {
-        let users = if geteuid().is_root() { Users::Hosts } else { Users::own()? };
-        self.open(&users).context("open the store")
     }
 }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{StringValueParser, TypedValueParser};
 
+use crate::docker::MANIFEST;
+use crate::layout::INDEX;
+
 /// An image as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
@@ -35,6 +38,14 @@ impl Reference {
             }
         }
         whole()
+    }
+
+    /// Whether there is something at its path that could be an image, and not a directory of
+    /// another kind.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        let has = |name: &str| self.path.join(name).exists();
+        self.path.is_file() || has(INDEX) || has(MANIFEST)
     }
 
     /// Whether an image of this name is meant: `debian:12` is, by `debian:12` and by `12`.

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use oci_spec::image::Digest;
 
+use crate::digest::short;
 use crate::error::ImageError;
 use crate::part::Part;
 use crate::store::Store;
@@ -49,7 +50,7 @@ impl Store {
         let _unused = match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((_, Errno::EWOULDBLOCK)) => {
-                bail!("remove the image {:.19}: a container is using it", id)
+                bail!("remove the image {}: a container is using it", short(id))
             }
             Err((_, errno)) => return Err(errno).with_context(|| format!("lock {shown}")),
         };

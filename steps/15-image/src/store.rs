@@ -61,6 +61,12 @@ impl Store {
         Ok(Store { root: root.to_owned() })
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// Unpacks what the store does not have of `image`. Returns its layers, the lowest first, and
     /// says what was done otherwise than they say.
     pub fn unpack(

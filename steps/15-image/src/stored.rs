@@ -9,10 +9,11 @@ use oci_spec::image::Digest;
 use overlay::Layers;
 use user_ns::Users;
 
+use crate::digest::short;
 use crate::image::Image;
 use crate::names::names_of;
 use crate::notices::Notices;
-use crate::options::StoreOptions;
+use crate::options::ImageOptions;
 use crate::reference::Reference;
 use crate::remapped::among;
 use crate::store::{Store, StoredLayer};
@@ -28,11 +29,11 @@ pub struct StoredImage {
     layers: Vec<StoredLayer>,
 }
 
-impl StoreOptions {
+impl ImageOptions {
     /// Unpacks what the store does not have of the image at `reference`, for containers with these
     /// users. What was done otherwise than the image says is said on standard error.
     pub fn unpack(&self, reference: &Reference, users: &Users) -> anyhow::Result<StoredImage> {
-        let store = self.open(users)?;
+        let store = self.store.open(users)?;
         let image = Image::open(reference)?;
         among(users, || {
             // From here on nobody removes a layer that we have found.
@@ -76,7 +77,7 @@ impl StoredImage {
                 break;
             }
         }
-        Layers::new(paths).with_context(|| format!("stack the layers of {:.19}", self.id))
+        Layers::new(paths).with_context(|| format!("stack the layers of {}", short(&self.id)))
     }
 
     /// Keeps the image from being removed for as long as what is returned lives.
@@ -89,7 +90,7 @@ impl StoredImage {
         match Flock::lock(file, FlockArg::LockSharedNonblock) {
             // Whoever removes it has the lock, and takes the name away while he has it.
             Ok(lock) if self.file.exists() => Ok(lock),
-            _ => bail!("use the image {:.19}: it is just being removed", self.id),
+            _ => bail!("use the image {}: it is just being removed", short(&self.id)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::at_once::at_once;
 use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
 
 /// The steps, in their order.
-pub const STEPS: [&str; 15] = [
+pub const STEPS: [&str; 16] = [
     "00-fork-exec",
     "01-chroot",
     "02-mount-ns",
@@ -25,6 +25,7 @@ pub const STEPS: [&str; 15] = [
     "12-cgroup-memory",
     "13-cgroup-pids-io",
     "14-overlay",
+    "15-image",
 ];
 
 /// Judges a program that is right, while others are judged too: so a few checks at a time, and three times

@@ -85,9 +85,10 @@ fn images_that_are_changed_are_unpacked_or_refused() {
         let layers = [layer(random), layer(random)];
         let (image, must_be_refused) = if random.bool() {
             place.image(&layers);
-            // The same bytes may be packed in several ways; but not by one digest.
+            // One layer twice is read once.
+            let differ = layers[0].diff_id != layers[1].diff_id;
             let is_wrong = |layer: &Layer| layer.digest != digest_of(&layer.blob).as_ref();
-            (place.path("image"), layers.iter().any(is_wrong))
+            (place.path("image"), differ && layers.iter().any(is_wrong))
         } else {
             fs::write(place.path("image/a.tar"), docker_archive(&layers[0], random)).unwrap();
             (place.path("image/a.tar"), false)
