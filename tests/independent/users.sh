@@ -2,15 +2,15 @@
 # Steps 07 and 08 for the scripts of later ones: a network with nothing but lo, and users of its own.
 
 step_userns='' step_uptime='' step_parent='' step_cpus='' step_memory='' step_pids='' step_disks=()
-step_upper=''
+step_upper='' step_store=/var/lib/cooperage
 
-# more_option ARG...: takes one of the options that steps 08 to 14 bring; step_taken is how many words it had.
+# more_option ARG...: takes one of the options that steps 08 to 15 bring; step_taken is how many words it had.
 more_option() {
     case $1 in
     --userns)
         step_userns=yes step_taken=1
         ;;
-    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=* | --upper=*)
+    --uptime=* | --cgroup-parent=* | --cpus=* | --memory=* | --pids-limit=* | --device-write-bps=* | --upper=* | --store=*)
         more_option "${1%%=*}" "${1#*=}"
         step_taken=1
         ;;
@@ -42,6 +42,10 @@ more_option() {
     --upper)
         [ -n "${2-}" ] || fail 125 "$1 needs a directory"
         step_upper=$2 step_taken=2
+        ;;
+    --store)
+        [ -n "${2-}" ] || fail 125 "$1 needs a directory"
+        step_store=$2 step_taken=2
         ;;
     *) return 1 ;;
     esac

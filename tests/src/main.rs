@@ -5,13 +5,14 @@
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
 //! command), and [`suite`], which judges them all, on each kind of machine that [`vm`] makes. The
-//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`rootfs`], [`doctor`], and
+//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`bench`], [`rootfs`], [`doctor`], and
 //! `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`], and how long
 //! all of them wait in [`patience`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod checks;
 mod colour;
 mod doctor;
@@ -56,6 +57,8 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure how long an image takes to unpack, next to tar, bsdtar, umoci and podman.
+    Bench(bench::Options),
     /// Say what of the workshop this machine can do, with the remedy where something is missing.
     Doctor,
     /// Judge a step: every check, its points, and what the kernel showed.
@@ -94,6 +97,7 @@ impl Command {
         })?;
         patience::learn()?;
         match self {
+            Command::Bench(options) => bench::run(options),
             Command::Doctor => examine(),
             Command::Grade(options) => grade::run(options),
             Command::Plot(options) => plot::run(options),

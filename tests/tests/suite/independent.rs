@@ -10,13 +10,19 @@ use crate::binaries::{beside_others, can_judge, clone, say_unsupported};
 use crate::reference::{STEPS, grade_patiently, lost, report};
 
 /// What the scripts need, and Debian's package with it.
-const TOOLS: [(&str, &str); 15] = [
+const TOOLS: [(&str, &str); 21] = [
     ("bash", "bash"),
     ("chroot", "coreutils"),
     ("find", "findutils"),
     ("flock", "util-linux"),
     ("hostname", "hostname"),
+    ("gzip", "gzip"),
     ("ip", "iproute2"),
+    ("jq", "jq"),
+    ("setfattr", "attr"),
+    ("sha256sum", "coreutils"),
+    ("tar", "tar"),
+    ("zstd", "zstd"),
     ("mknod", "coreutils"),
     ("od", "coreutils"),
     ("mount", "mount"),
