@@ -431,7 +431,7 @@ fn damage_is_refused(trial: &Trial) -> Held {
     let shorter = |bytes: &[u8]| bytes[..bytes.len() - bytes.len() / 3].to_vec();
     let mut wrong_header = archive();
     wrong_header[0] ^= 1;
-    let long = ["d"; 2100].join("/");
+    let long = "d/".repeat(2100);
     let mut cases = vec![
         ("an archive that ends too early", Layer::of_bytes(&shorter(&archive()), Packing::Plain)?),
         ("a header with a wrong checksum", Layer::of_bytes(&wrong_header, Packing::Gzip)?),
