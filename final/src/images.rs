@@ -59,7 +59,8 @@ pub fn list(options: &ImagesOptions) -> anyhow::Result<ExitCode> {
     for (name, id) in named(&store)? {
         let shown = if options.no_trunc { id.as_ref() } else { &id.digest()[..12] };
         if options.quiet {
-            text += &format!("{shown}\n");
+            text += shown;
+            text.push('\n');
             continue;
         }
         let (repository, tag) = name.rsplit_once(':').unwrap_or(("<none>", "<none>"));
@@ -114,8 +115,8 @@ pub fn load(options: &LoadOptions) -> anyhow::Result<ExitCode> {
     let image = options.store.unpack(&Reference::parse(&options.input), &users)?;
     let names = options.store.store.open(&users)?.names()?;
     let called = names.iter().filter(|(_, id)| **id == image.id);
-    let text: String = called.map(|(name, _)| format!("Loaded image: {name}\n")).collect();
-    write(&text)
+    let lines: Vec<String> = called.map(|(name, _)| format!("Loaded image: {name}\n")).collect();
+    write(&lines.concat())
 }
 
 /// Removes images, as many as it can.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # Images: taken apart with jq, tar and sha256sum; each layer becomes a directory of the store, by its diff id.
 
 # look_at_root IMAGE COMMAND: sets step_root to the list of the image's layers, as the look of step 14 leaves it.
@@ -10,7 +10,7 @@ look_at_root() {
     fi
     try mkdir -p "$step_store/layers" "$step_store/parts"
     step_store=$(cd -- "$step_store" && pwd -P) || fail 125 "cd to $step_store"
-    step_part=$step_store/parts/$$
+    step_part=$step_store/parts/$$ step_digests=()
     try mkdir "$step_part"
     trap 'chmod -R u+rwX "$step_part"; rm -rf "$step_part"' EXIT
     open_image "$1"
@@ -75,9 +75,9 @@ read_image() {
     if [ -e "$step_image/index.json" ]; then
         read_layout "$machine"
     elif [ -e "$step_image/manifest.json" ]; then
-        config=$(ask "$step_image/manifest.json" --arg tag "$step_tag" \
+        config=$(ask "$step_image/manifest.json" \
             '[.[] | select($tag == "" or any(.RepoTags[]; . == $tag or endswith(":" + $tag)))]
-             | if length == 1 then .[0] else empty end' -c) || exit
+             | if length == 1 then .[0] else empty end' -c --arg tag "$step_tag") || exit
         mapfile -t step_blobs < <(jq -r --arg image "$step_image" '.Layers[] | $image + "/" + .' <<<"$config")
         step_config=$step_image/$(jq -r .Config <<<"$config")
     else
@@ -91,7 +91,7 @@ read_image() {
 
 # read_layout MACHINE: the same for an OCI layout; through indexes to a manifest, and from there to the rest.
 read_layout() {
-    local file=$step_image/index.json descriptor layer depth=0
+    local file=$step_image/index.json descriptor sizes depth=0
     local filter='[.manifests[] | select($tag == "" or .annotations["org.opencontainers.image.ref.name"] == $tag)
         | select(.platform == null or (.platform.os == "linux" and .platform.architecture == $machine))]
         | if length == 1 then .[0] else empty end'
@@ -104,48 +104,56 @@ read_layout() {
     done
     blob "$(ask "$file" .config -c)"
     step_config=$step_blob
-    step_blobs=()
-    while read -r layer; do
-        blob "$layer"
-        step_blobs+=("$step_blob")
-    done < <(ask "$file" '.layers[]' -c)
-    [ ${#step_blobs[@]} = "$(ask "$file" '.layers | length')" ] || exit 125
+    mapfile -t step_digests < <(ask "$file" '.layers[].digest')
+    mapfile -t step_blobs < <(ask "$file" '.layers[].digest' | sed "s|sha256:|$step_image/blobs/sha256/|")
+    mapfile -t sizes < <(ask "$file" '.layers[].size')
+    [ "$(stat -L -c %s "${step_blobs[@]}" 2>&1)" = "$(printf '%s\n' "${sizes[@]}")" ] ||
+        fail 125 "$file: a layer has not the size that was promised"
+    [ "$(sha256sum "${step_blobs[@]}" | sed 's/ .*//')" = "$(printf '%s\n' "${step_digests[@]#sha256:}")" ] ||
+        fail 125 "$file: a layer has not the digest that was promised"
 }
 
 # unpack_image: puts into the store what is not there, when all of it is whole.
 unpack_image() {
-    local place id
+    local place id new=()
     for place in "${!step_ids[@]}"; do
         id=${step_ids[place]#sha256:}
-        [ -d "$step_store/layers/$id" ] || [ -d "$step_part/$id" ] || unpack "${step_blobs[place]}" "$id"
+        if [ ! -d "$step_store/layers/$id" ] && [ ! -d "$step_part/layers/$id" ]; then
+            [[ $id =~ ^[0-9a-f]{64}$ ]] || fail 125 "$id is no digest"
+            new+=("$step_part/layers/$id")
+            try mkdir -p "$step_part/layers/$id"
+            unpack "${step_blobs[place]}" "$id" "${step_digests[place]-}"
+        fi
     done
-    for id in "${step_ids[@]}"; do
-        # If somebody was faster it is there, and ours goes.
-        mv -T "$step_part/${id#sha256:}" "$step_store/layers/${id#sha256:}" 2>/dev/null
-    done
+    [ ${#new[@]} -gt 0 ] || return 0
+    hide "$step_part/layers"
+    # What is there by now was unpacked by somebody who was faster, and ours goes.
+    mv -n -t "$step_store/layers" "${new[@]}" 2>/dev/null || true
 }
 
-# unpack BLOB ID
+# unpack BLOB ID DIGEST: the digest is that of the blob, if it was verified.
 unpack() {
     local archive=$step_part/archive sum options=(--numeric-owner -p --xattrs '--xattrs-include=*' -f)
-    case $(od -An -N4 -tx1 "$1" | tr -d ' ') in
-    1f8b*) gzip -dc "$1" ;;
-    28b52ffd) zstd -dcq "$1" ;;
-    *) cat "$1" ;;
-    esac >"$archive" 2>/dev/null || fail 125 "$1 is damaged"
-    read -r sum _ < <(sha256sum "$archive")
-    [ "$sum" = "$2" ] || fail 125 "$1 holds the archive $sum, and $2 was promised"
+    if [ "$3" = "sha256:$2" ]; then
+        archive=$1 # as it is, and verified
+    else
+        case $(od -An -N4 -tx1 "$1") in
+        ' 1f 8b'*) gzip -dc "$1" ;;
+        ' 28 b5 2f fd') zstd -dcq "$1" ;;
+        *) cat "$1" ;;
+        esac >"$archive" 2>/dev/null || fail 125 "$1 is damaged"
+        read -r sum _ < <(sha256sum "$archive")
+        [ "$sum" = "$2" ] || fail 125 "$1 holds the archive $sum, and $2 was promised"
+    fi
     # Nobody but root makes devices; tar would fail.
     if [ "$EUID" != 0 ]; then
         tar --quoting-style=literal -tvf "$archive" 2>/dev/null | sed -n 's/^[bc].* //p' >"$step_part/devices"
         options=(--anchored --no-wildcards -X "$step_part/devices" "${options[@]}")
     fi
-    mkdir "$step_part/$2"
-    try tar -x "${options[@]}" "$archive" -C "$step_part/$2"
-    hide "$step_part/$2"
+    try tar -x "${options[@]}" "$archive" -C "$step_part/layers/$2"
 }
 
-# hide TREE: puts in the place of .wh.NAME what overlayfs takes for it.
+# hide TREES: puts in the place of .wh.NAME what overlayfs takes for it.
 hide() {
     local mark dir gone attribute=trusted map
     read -ra map </proc/self/uid_map

@@ -75,11 +75,12 @@ fn measure(image: &str, cooper: &Path, at: &Path, rounds: u16) -> Result<String>
         }
     }
     let first = tools[0].median().as_secs_f64();
-    let mut table = format!("{image} to {}, medians of {rounds}:\n", at.display());
-    for tool in &tools {
+    let line = |tool: &Tool| {
         let seconds = tool.median().as_secs_f64();
-        table += &format!("  {:<8} {seconds:>8.3} s {:>6.2}\n", tool.name, seconds / first);
-    }
+        format!("  {:<8} {seconds:>8.3} s {:>6.2}\n", tool.name, seconds / first)
+    };
+    let lines: Vec<String> = tools.iter().map(line).collect();
+    let table = format!("{image} to {}, medians of {rounds}:\n{}", at.display(), lines.concat());
     Ok(table)
 }
 

@@ -64,6 +64,9 @@ impl Entry {
         if self.path.is_empty() {
             return Err(Fault::Refused("it has no name".to_owned()));
         }
+        if self.kind == Kind::Symlink && self.target.is_empty() {
+            return Err(Fault::Refused("it links to an empty name".to_owned()));
+        }
         Ok(())
     }
 }

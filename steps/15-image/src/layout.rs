@@ -61,14 +61,14 @@ pub fn open(source: &Source, reference: &Reference) -> Result<Image, ImageError>
         })
         .collect();
     // The longest first: containerd writes the whole name beside the tag.
-    let mut names: Vec<String> = ours
+    let mut called: Vec<String> = ours
         .iter()
         .filter(|one| one.digest() == first.digest())
         .filter_map(|one| names_of(one).max_by_key(|name| name.len()))
         .map(str::to_owned)
         .collect();
-    names.dedup();
-    Image::assemble(&what, names, manifest.config().digest().clone(), configuration, layers?)
+    called.dedup();
+    Image::assemble(&what, called, manifest.config().digest().clone(), configuration, layers?)
 }
 
 /// Follows a descriptor, through indexes, to the manifest for this machine.

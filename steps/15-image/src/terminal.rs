@@ -12,7 +12,7 @@ use crate::progress::Progress;
 /// none.
 pub struct Bars {
     all: MultiProgress,
-    bars: Mutex<HashMap<String, ProgressBar>>,
+    open: Mutex<HashMap<String, ProgressBar>>,
     count: usize,
 }
 
@@ -21,7 +21,7 @@ impl Bars {
     #[must_use]
     pub fn new(image: &Image) -> Bars {
         let count = image.layers.len();
-        Bars { all: MultiProgress::new(), bars: Mutex::default(), count }
+        Bars { all: MultiProgress::new(), open: Mutex::default(), count }
     }
 
     /// Shows what has happened.
@@ -29,7 +29,7 @@ impl Bars {
     /// # Panics
     /// If somebody else did with it.
     pub fn show(&self, progress: Progress) {
-        let mut bars = self.bars.lock().expect("nobody panics with it");
+        let mut bars = self.open.lock().expect("nobody panics with it");
         match progress {
             Progress::Shared { .. } => {}
             Progress::Started { layer, size } => {

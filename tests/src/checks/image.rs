@@ -108,11 +108,16 @@ pub const CHECKS: &[Check] = &[
         holds: the_platform_is_chosen,
     },
     Check {
-        name: "image/nothing-escapes",
-        asserts: "Whatever an archive has for names and links, nothing outside of the store \
-                  changes.",
-        read: "openat2(2), RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS",
-        holds: nothing_escapes,
+        name: "image/no-name-leads-out",
+        asserts: "Whatever names an archive has, nothing outside of the store changes.",
+        read: "openat2(2), RESOLVE_BENEATH",
+        holds: no_name_leads_out,
+    },
+    Check {
+        name: "image/no-link-leads-out",
+        asserts: "Wherever links of an archive lead, nothing outside of the store changes.",
+        read: "openat2(2), RESOLVE_NO_SYMLINKS; link(2)",
+        holds: no_link_leads_out,
     },
     Check {
         name: "image/all-forms-are-read",
@@ -426,7 +431,7 @@ fn damage_is_refused(trial: &Trial) -> Held {
     let shorter = |bytes: &[u8]| bytes[..bytes.len() - bytes.len() / 3].to_vec();
     let mut wrong_header = archive();
     wrong_header[0] ^= 1;
-    let long = ["d"; 2100].join("/");
+    let long = "d/".repeat(2100);
     let mut cases = vec![
         ("an archive that ends too early", Layer::of_bytes(&shorter(&archive()), Packing::Plain)?),
         ("a header with a wrong checksum", Layer::of_bytes(&wrong_header, Packing::Gzip)?),
@@ -486,17 +491,27 @@ fn the_platform_is_chosen(trial: &Trial) -> Held {
     Ok(())
 }
 
-fn nothing_escapes(trial: &Trial) -> Held {
+fn no_name_leads_out(trial: &Trial) -> Held {
     let outside = scratch(trial)?;
+    change_nothing(trial, &outside, names(trial, &outside))
+}
+
+fn no_link_leads_out(trial: &Trial) -> Held {
+    let outside = scratch(trial)?;
+    change_nothing(trial, &outside, links(trial, &outside))
+}
+
+/// Each of the archives is refused or unpacked, and `outside` stays as it is.
+fn change_nothing(trial: &Trial, outside: &Path, archives: Vec<(&'static str, Archive)>) -> Held {
     fs::write(outside.join("victim"), "untouched").context("write a file")?;
     let ending = trial.start().command([trial.inside("probe")]).finish()?;
     has_status(&ending, &[0], "a command in an image that is harmless")?;
     let state = || {
         let roots = ["/", "/tmp", "/etc"].map(|path| tree::list(Path::new(path), 1));
         let victim = fs::read(outside.join("victim")).unwrap_or_default();
-        format!("{roots:#?}\n{:#?}\n{victim:?}", tree::list(&outside, usize::MAX))
+        format!("{roots:#?}\n{:#?}\n{victim:?}", tree::list(outside, usize::MAX))
     };
-    for (what, archive) in hostile(trial, &outside) {
+    for (what, archive) in archives {
         let path = trial.new_image();
         image(trial, [archive])?.write(&path, Form::Layout)?;
         let before = state();
@@ -515,64 +530,70 @@ fn nothing_escapes(trial: &Trial) -> Held {
     Ok(())
 }
 
-/// Archives that try to change something in `outside`.
-fn hostile(trial: &Trial, outside: &Path) -> Vec<(&'static str, Archive)> {
+/// Archives with names that try to change something in `outside`.
+fn names(trial: &Trial, outside: &Path) -> Vec<(&'static str, Archive)> {
     let new = Archive::new;
-    let absolute = outside.display().to_string();
-    let up = "../".repeat(40);
-    let above = format!("{}{}", up, absolute.trim_start_matches('/'));
+    let absolute = outside.display();
+    let above = upwards(outside);
     let name = trial.word();
-    let whiteout = |dir: &str| format!("{dir}/.wh.victim");
+    let pipe = About::new(EntryType::Fifo, 0o644);
+    let file = About::new(EntryType::Regular, 0o644);
     vec![
         ("a name with ..", new().file(format!("{above}/{name}"), "x")),
         ("a name with .. in the middle", {
             new().directory("a").file(format!("a/{above}/victim"), "x")
         }),
-        (
-            "a short name with ..",
-            new().file(format!("../{name}"), "x").directory(format!("../../{name}")),
-        ),
+        ("a short name with ..", {
+            new().file(format!("../{name}"), "x").directory(format!("../../{name}"))
+        }),
         ("an absolute name", new().file(format!("{absolute}/victim"), "x")),
         ("a directory outside", new().directory(format!("{above}/{name}"))),
+        ("a pipe outside", new().entry(format!("{above}/{name}"), &pipe, b"")),
+        ("a whiteout outside", new().file(format!("{above}/.wh.victim"), "")),
+        ("a whiteout of ..", new().directory("a").file("a/.wh...", "")),
+        ("a name with a NUL in it", {
+            new().entry([b"x\0".as_slice(), &[b'y'; 200]].concat(), &file, b"x")
+        }),
+    ]
+}
+
+/// The name of a directory, from far below.
+fn upwards(directory: &Path) -> String {
+    format!("{}{}", "../".repeat(40), directory.display().to_string().trim_start_matches('/'))
+}
+
+/// Archives with links by which they try it.
+fn links(trial: &Trial, outside: &Path) -> Vec<(&'static str, Archive)> {
+    let new = Archive::new;
+    let absolute = outside.display().to_string();
+    let victim = format!("{absolute}/victim");
+    let above = upwards(outside);
+    let name = trial.word();
+    let mode = About::new(EntryType::Directory, 0o777);
+    vec![
         ("a file through a link", new().symlink("l", &absolute).file("l/victim", "x")),
         ("a file through a link upwards", new().symlink("l", &above).file("l/victim", "x")),
-        (
-            "a directory through a link",
-            new().symlink("l", &absolute).directory(format!("l/{name}")),
-        ),
-        ("a link as the file itself", {
-            new().symlink("l", format!("{absolute}/victim")).file("l", "x")
+        ("a directory through a link", {
+            new().symlink("l", &absolute).directory(format!("l/{name}"))
         }),
+        ("a link as the file itself", new().symlink("l", &victim).file("l", "x")),
         ("a directory that becomes a link", {
             new().directory("d").symlink("d", &absolute).file("d/victim", "x")
         }),
         ("a mode through a link", {
-            let about = About::new(EntryType::Directory, 0o777);
-            new().symlink("l", &absolute).entry("l/", &about, b"").entry("l/.", &about, b"")
+            new().symlink("l", &absolute).entry("l/", &mode, b"").entry("l/.", &mode, b"")
         }),
-        ("a hard link to a file outside", {
-            new().hard_link("h", format!("{absolute}/victim")).file("h", "x")
-        }),
+        ("a hard link to a file outside", new().hard_link("h", &victim).file("h", "x")),
         ("a hard link with ..", new().hard_link("h", format!("{above}/victim")).file("h", "x")),
         ("a hard link through a link", {
             new().symlink("l", &absolute).hard_link("h", "l/victim").file("h", "x")
         }),
-        ("a whiteout outside", new().file(whiteout(&above), "")),
-        ("a whiteout through a link", new().symlink("l", &absolute).file(whiteout("l"), "")),
-        ("a whiteout of ..", new().directory("a").file("a/.wh...", "")),
+        ("a whiteout through a link", new().symlink("l", &absolute).file("l/.wh.victim", "")),
         ("a mark of opacity through a link", {
             new().symlink("l", &absolute).file("l/.wh..wh..opq", "")
         }),
-        (
-            "a link of /proc",
-            new().symlink("l", "/proc/self/root").file(format!("l{absolute}/victim"), "x"),
-        ),
-        ("a name with a NUL in it", {
-            let name = [b"x\0".as_slice(), &[b'y'; 200]].concat();
-            new().entry(name, &About::new(EntryType::Regular, 0o644), b"x")
-        }),
-        ("a pipe outside", {
-            new().entry(format!("{above}/{name}"), &About::new(EntryType::Fifo, 0o644), b"")
+        ("a link of /proc", {
+            new().symlink("l", "/proc/self/root").file(format!("l{victim}"), "x")
         }),
     ]
 }

@@ -114,7 +114,9 @@ fn a_changed_configuration_of_a_docker_archive_is_refused() {
 fn what_is_no_image_is_said() {
     let place = Place::new();
     let path = place.path("it");
-    let error = || content(&place, path.to_str().unwrap()).unwrap_err().to_string();
+    let error = || {
+        format!("{:#}", anyhow::Error::from(content(&place, path.to_str().unwrap()).unwrap_err()))
+    };
     assert!(error().contains("No such file"), "{}", error());
     fs::write(&path, gzip(&docker_archive(&place, &[]))).unwrap();
     assert!(error().contains("gunzip"), "{}", error());

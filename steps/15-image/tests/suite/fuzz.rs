@@ -42,12 +42,12 @@ fn try_seeds(target: &'static str, tries: u64, try_one: impl Fn(&mut Rng)) {
     lines.for_each(|seed| try_seed(seed.parse().unwrap()));
     let seconds = env::var("COOPERAGE_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
     let (start, first) = (Instant::now(), fastrand::u64(..));
-    let mut tried = 0;
-    while seconds.map_or(tried < tries, |most| start.elapsed() < Duration::from_secs(most)) {
-        try_seed(first.wrapping_add(tried));
-        tried += 1;
+    let mut count = 0;
+    while seconds.map_or(count < tries, |most| start.elapsed() < Duration::from_secs(most)) {
+        try_seed(first.wrapping_add(count));
+        count += 1;
     }
-    println!("{target}: {tried} seeds from {first} on");
+    println!("{target}: {count} seeds from {first} on");
 }
 
 /// Changes a few bytes. What decides in an archive are digits, letters, `.`, `/` and the ends of
@@ -65,7 +65,7 @@ fn change(bytes: &mut Vec<u8>, random: &mut Rng) {
             2 if at < bytes.len() => bytes[at] = random.u8(..),
             3 if at < bytes.len() => bytes[at] ^= 1 << random.u8(..8),
             _ if at < bytes.len() => {
-                bytes[at] = *random.choice(b"0179x./\0=LKSgx \xff\x80,\n").unwrap()
+                bytes[at] = *random.choice(b"0179x./\0=LKSgx \xff\x80,\n").unwrap();
             }
             _ => {}
         }

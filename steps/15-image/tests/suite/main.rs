@@ -8,4 +8,5 @@ mod hostile;
 mod layers;
 mod layout;
 mod references;
+mod removal;
 mod whole;
