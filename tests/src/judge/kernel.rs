@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
@@ -22,9 +22,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::mountinfo::{self, Mount};
 use crate::sandbox::{Host, fork};
-
-/// `_IO(0xb7, 0x1)` of linux/nsfs.h.
-const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
 /// A file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,12 +130,25 @@ impl<'h> Process<'h> {
     /// The inode of the user namespace that one of its namespaces belongs to (`ioctl_ns(2)`).
     pub fn owner_of_namespace(&self, kind: &str) -> Result<u64> {
         let namespace = self.open(&format!("ns/{kind}"), OFlag::O_RDONLY)?;
-        // SAFETY: the request takes no argument, and returns a new descriptor or -1.
-        let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) };
-        let fd = Errno::result(fd).with_context(|| format!("ioctl NS_GET_USERNS on ns/{kind}"))?;
-        // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
-        let owner = unsafe { OwnedFd::from_raw_fd(fd) };
+        let owner = related(namespace.as_fd(), libc::NS_GET_USERNS)
+            .with_context(|| format!("ioctl NS_GET_USERNS on ns/{kind}"))?;
         Ok(fstat(&owner).context("stat a user namespace")?.st_ino)
+    }
+
+    /// Whether it lives in the PID namespace that the judge has made, or in one below: on this
+    /// throw-away host, and on no other one that somebody has made beside it.
+    pub fn is_on_this_host(&self) -> Result<bool> {
+        // Whoever unshares it stays outside (pid_namespaces(7)).
+        let ours = Process::host(self.host)?.namespace("pid_for_children")?;
+        let mut namespace = OwnedFd::from(self.open("ns/pid", OFlag::O_RDONLY)?);
+        while fstat(&namespace).context("stat a PID namespace")?.st_ino != ours {
+            namespace = match related(namespace.as_fd(), libc::NS_GET_PARENT) {
+                // There is none, or it is none of our business.
+                Err(Errno::EPERM) => return Ok(false),
+                parent => parent.context("ioctl NS_GET_PARENT")?,
+            };
+        }
+        Ok(true)
     }
 
     /// The lines of its `uid_map` or `gid_map`: first id inside, first id outside, and how many.
@@ -298,4 +308,12 @@ fn split_at_nul(mut bytes: Vec<u8>) -> Vec<OsString> {
         return Vec::new();
     }
     bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec())).collect()
+}
+
+/// The namespace that stands in this relation to another one (`ioctl_ns(2)`).
+fn related(namespace: BorrowedFd, request: libc::Ioctl) -> nix::Result<OwnedFd> {
+    // SAFETY: the request takes no argument, and returns a new descriptor or -1.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), request) })?;
+    // SAFETY: the kernel just gave us this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -20,8 +20,8 @@ impl Host {
         pids(&self.outer_proc).context("list /proc")
     }
 
-    /// Every process that runs a program with the content `program`, wherever it lies, and bears
-    /// `word` among its arguments.
+    /// Every process of this host that runs a program with the content `program`, wherever it lies,
+    /// and bears `word` among its arguments.
     pub fn running(&self, program: &[u8], word: &str) -> Result<Vec<Process<'_>>> {
         let mut found = Vec::new();
         for pid in self.outer_pids()? {
@@ -30,7 +30,8 @@ impl Host {
             let bears_word = process
                 .arguments()
                 .is_ok_and(|arguments| arguments.iter().any(|argument| argument == word));
-            if bears_word && process.runs(program).unwrap_or(false) {
+            let is_ours = bears_word && process.is_on_this_host().unwrap_or(false);
+            if is_ours && process.runs(program).unwrap_or(false) {
                 found.push(process);
             }
         }
