@@ -1,14 +1,14 @@
 //! Bad input of every kind gives one line, the status of the contract, and nothing left behind.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::binaries::{WORKSHOP, beside_others, can_judge, reference, say_unsupported};
+use crate::binaries::{WORKSHOP, beside_others, can_judge, clone, reference, say_unsupported};
 use crate::reference::STEPS;
 
 /// Root file systems, most of them none.
@@ -36,6 +36,22 @@ impl Roots {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// What a step is given: the directory itself, or from step 15 on an image of what is in it.
+    fn given(&self, step: &str, name: &str) -> PathBuf {
+        let place = self.path(name);
+        if !takes_image(step) || !place.is_dir() {
+            return place;
+        }
+        let image = self.path(&format!("{name}.image"));
+        let layer = image.with_extension("tar");
+        let packed = Command::new("sh")
+            .args(["-ec", r#"tar -cf "$1" -C "$2" . && exec "$0" "$3" "$1""#])
+            .args([clone().join("book/images/pack"), layer, place, image.clone()])
+            .status();
+        assert!(packed.expect("sh runs").success(), "pack {name}");
+        image
     }
 }
 
@@ -67,12 +83,15 @@ fn every_bad_root_and_command_has_its_line_and_status() {
     let steps = STEPS[1..].iter().map(|step| vec![*step]);
     for words in steps.chain([vec!["cooper", "run"]]) {
         for (name, command, due) in CASES {
-            let place = roots.path(name);
+            let place = roots.given(words[0], name);
+            let store =
+                takes_image(words[0]).then(|| [Path::new("--store").into(), roots.path("store")]);
             let output = Command::new(WORKSHOP)
                 .args(["sandbox", "--share"])
                 .arg(roots.dir.path())
                 .arg(reference(words[0]))
                 .args(&words[1..])
+                .args(store.into_iter().flatten())
                 .args([&place, Path::new(command)])
                 .env("RUST_BACKTRACE", "1")
                 .output()
@@ -118,6 +137,11 @@ fn a_later_step_runs_for_an_ordinary_user() {
     }
 }
 
+/// Whether it is a step that takes an image.
+fn takes_image(name: &str) -> bool {
+    STEPS.contains(&name) && name >= "15"
+}
+
 /// Until step 08 brings a user namespace.
 fn needs_root(step: &str) -> bool {
     step < "08"
@@ -132,12 +156,18 @@ fn by_an_ordinary_user(roots: &Roots, name: &str, words: &[&str]) -> Output {
     // just forked, cannot be executed (ETXTBSY in execve(2)).
     let copied = Command::new("cp").arg(reference(name)).arg(&program).status();
     assert!(copied.expect("cp runs").success(), "copy {name}");
+    // Where the store of images is, unless somebody says otherwise.
+    let home = roots.path("home");
+    fs::create_dir_all(&home).expect("mkdir");
     let mut command = Command::new(&program);
     if nix::unistd::geteuid().is_root() {
         let nobody = 65534;
+        chown(&home, Some(nobody), Some(nobody)).expect("chown");
         command.uid(nobody).gid(nobody);
     }
-    command.args(words).arg(roots.path("good")).arg("/bin/missing").output().expect("it runs")
+    command.env("HOME", home).env_remove("XDG_DATA_HOME");
+    command.args(words).arg(roots.given(name, "good")).arg("/bin/missing");
+    command.output().expect("it runs")
 }
 
 #[test]
