@@ -127,6 +127,13 @@ fn set_xattr(node: Node, name: &[u8], value: &[u8], notices: &mut Notices) -> Re
     };
     match set {
         Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::INVAL) => notices.xattrs += 1,
+        // Limits of every file system's (xattr(7)), so it is the archive that asks for too much.
+        Err(Errno::RANGE | Errno::TOOBIG) => {
+            return Err(Fault::Refused(
+                "an extended attribute's name is empty or above 255 bytes, or its value above 64 KiB"
+                    .to_owned(),
+            ));
+        }
         set => set.map_err(Fault::io("set an extended attribute of"))?,
     }
     Ok(())
