@@ -58,7 +58,7 @@ pub struct RunOptions {
     overlay: OverlayOptions,
     #[command(flatten)]
     store: ImageOptions,
-    /// The name of an image that is loaded, or PATH[:TAG] of an archive or a layout, or the
+    /// The name of an image that is loaded, or `PATH[:TAG]` of an archive or a layout, or the
     /// directories of a root file system, TOP:…:BOTTOM
     image: OsString,
     #[command(flatten)]

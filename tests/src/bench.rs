@@ -26,7 +26,7 @@ use crate::programs;
 Build with `cargo build --release` first: `cargo workshop bench` takes the programs
 that lie beside its own, and those of `cargo build` are slow.")]
 pub struct Options {
-    /// OCI layouts, directories with gzip layers: PATH[:TAG].
+    /// OCI layouts, directories with gzip layers: `PATH[:TAG]`.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     /// The `cooper` to measure, instead of the one beside this program.

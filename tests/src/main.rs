@@ -5,9 +5,9 @@
 //! Read in this order: [`sandbox`] (where a program runs), [`judge`] (how it is looked at),
 //! [`checks`] (what is asserted), [`steps`] (what that is worth), [`grade`] and its [`report`] (the
 //! command), and [`suite`], which judges them all, on each kind of machine that [`vm`] makes. The
-//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`bench`], [`rootfs`], [`doctor`], and
-//! `workshop sandbox` in [`shell`]; how each of them ends early is said in [`interrupt`], and how long
-//! all of them wait in [`patience`].
+//! other commands are [`view`], [`tour`] with its [`matrix`], [`plot`], [`bench`](mod@bench),
+//! [`rootfs`], [`doctor`], and `workshop sandbox` in [`shell`]; how each of them ends early is said
+//! in [`interrupt`], and how long all of them wait in [`patience`].
 
 // Both panic when nobody reads any more: `workshop grade … | head -1`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

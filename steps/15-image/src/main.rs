@@ -47,7 +47,7 @@ struct Options {
     overlay: OverlayOptions,
     #[command(flatten)]
     store: ImageOptions,
-    /// A docker-archive or an OCI layout, as directory or tar, and which image in it: PATH[:TAG]
+    /// A docker-archive or an OCI layout, as directory or tar, and which image in it: `PATH[:TAG]`
     #[arg(value_parser = reference())]
     image: Reference,
     #[command(flatten)]

@@ -9,7 +9,7 @@ const AT_ONCE: usize = 6;
 
 /// Does `work` for each of the items and returns what came of it, in no order. The first ones begin
 /// first; a panic goes on in the caller.
-pub fn at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn at_once<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();

@@ -28,8 +28,8 @@ pub const STEPS: [&str; 16] = [
     "15-image",
 ];
 
-/// Judges a program that is right, while others are judged too: so a few checks at a time, and three times
-/// as long as elsewhere for what should happen at once.
+/// Judges a program of which no check may run out of time: so a few checks at a time, and three times as
+/// long as elsewhere for what should happen at once.
 pub fn grade_patiently(step: &str, program: &Path, more: &[&str]) -> Output {
     let mut command = command(step, program);
     command.args(["--jobs", "2"]).args(more).env("COOPERAGE_PATIENCE", "3");
