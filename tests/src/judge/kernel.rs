@@ -251,7 +251,8 @@ impl<'h> Process<'h> {
         // SAFETY: pidfd_open takes a number and flags, and returns a new descriptor or -1.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid.as_raw(), 0) };
         let fd = match Errno::result(fd) {
-            Err(Errno::ESRCH) => return Ok(true),
+            // EINVAL as long as the number still stands for a group or a session.
+            Err(Errno::ESRCH | Errno::EINVAL) => return Ok(true),
             fd => i32::try_from(fd.context("pidfd_open")?).context("a descriptor is an int")?,
         };
         // The number may already be another process's: then ours has ended.
