@@ -47,7 +47,7 @@ impl Roots {
         let image = self.path(&format!("{name}.image"));
         let layer = image.with_extension("tar");
         let packed = Command::new("sh")
-            .args(["-ec", r#"tar -cf "$1" -C "$2" . && exec "$0" "$3" "$1""#])
+            .args(["-ec", r#"tar --owner=0 --group=0 -cf "$1" -C "$2" . && exec "$0" "$3" "$1""#])
             .args([clone().join("book/images/pack"), layer, place, image.clone()])
             .status();
         assert!(packed.expect("sh runs").success(), "pack {name}");
