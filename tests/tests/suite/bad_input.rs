@@ -84,8 +84,8 @@ fn every_bad_root_and_command_has_its_line_and_status() {
     for words in steps.chain([vec!["cooper", "run"]]) {
         for (name, command, due) in CASES {
             let place = roots.given(words[0], name);
-            let store =
-                takes_image(words[0]).then(|| [Path::new("--store").into(), roots.path("store")]);
+            let takes_store = takes_image(words[0]) || words[0] == "cooper";
+            let store = takes_store.then(|| [Path::new("--store").into(), roots.path("store")]);
             let output = Command::new(WORKSHOP)
                 .args(["sandbox", "--share"])
                 .arg(roots.dir.path())
